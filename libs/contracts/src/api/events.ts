@@ -1,0 +1,51 @@
+import { z } from 'zod';
+import { subscribeOfferSchema, trackStateSchema } from './media.ts';
+import { sessionSchema } from './users.ts';
+
+/**
+ * Facts: durable, ordered, `seq` gapless within (room life, `eventEpoch`). Written by the Lua
+ * script that changes the state they tell of.
+ */
+export const factDataSchemas = {
+  'room.created': z.object({ nodeId: z.string() }),
+  'room.closed': z.object({ reason: z.string() }),
+  'user.joined': z.object({ user: sessionSchema }),
+  'user.connected': z.object({ userId: z.string(), sessionId: z.string() }),
+  'user.disconnected': z.object({ userId: z.string(), sessionId: z.string(), peer: z.string() }),
+  'user.left': z.object({ userId: z.string(), sessionId: z.string(), reason: z.string() }),
+  'producer.created': z.object({ track: trackStateSchema }),
+  'producer.paused': z.object({ track: trackStateSchema }),
+  'producer.resumed': z.object({ track: trackStateSchema }),
+  'producer.closed': z.object({
+    trackId: z.string(),
+    producerId: z.string(),
+    userId: z.string(),
+    sessionId: z.string(),
+  }),
+  'consumer.failed': z.object({ userId: z.string(), sessionId: z.string(), trackId: z.string(), code: z.string() }),
+} as const;
+export type FactType = keyof typeof factDataSchemas;
+
+/** Signals: no `seq`, the latest wins per session and type, safe to lose, double or delay. */
+export const signalDataSchemas = {
+  'subscribe.offer': z.object({ userId: z.string(), sessionId: z.string(), subscribe: subscribeOfferSchema }),
+} as const;
+export type SignalType = keyof typeof signalDataSchemas;
+
+export const eventSchema = z.object({
+  id: z.string(),
+  type: z.string(),
+  tenant: z.string(),
+  roomId: z.string(),
+  roomSessionId: z.string(),
+  eventEpoch: z.number().int(),
+  /** Only facts have it. */
+  seq: z.number().int().optional(),
+  occurredAt: z.iso.datetime(),
+  data: z.record(z.string(), z.unknown()),
+});
+export type EventEnvelope = z.infer<typeof eventSchema>;
+
+/** Body of a webhook: facts of one room in order, or signals. */
+export const webhookBodySchema = z.object({ events: z.array(eventSchema).min(1).max(100) });
+export type WebhookBody = z.infer<typeof webhookBodySchema>;

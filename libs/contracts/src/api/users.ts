@@ -1,0 +1,84 @@
+import { z } from 'zod';
+import { deviceIdSchema, displayNameSchema, metadataSchema, userIdSchema } from '../identifiers.ts';
+import { publishRequestSchema, publishResultSchema, sdpSchema, subscribeOfferSchema } from './media.ts';
+import { roomSpecSchema } from './room-spec.ts';
+
+export const permissionsSchema = z.strictObject({
+  publish: z.boolean().default(true),
+  subscribe: z.boolean().default(true),
+});
+export type Permissions = z.infer<typeof permissionsSchema>;
+
+export const subscribeModeSchema = z.enum(['all', 'audio', 'none']);
+export type SubscribeMode = z.infer<typeof subscribeModeSchema>;
+
+export const joinRequestSchema = z.strictObject({
+  userId: userIdSchema,
+  deviceId: deviceIdSchema.optional(),
+  /** Creates the room if it is absent, in the same step. Ignored if the room exists. */
+  room: roomSpecSchema.optional(),
+  displayName: displayNameSchema.optional(),
+  metadata: metadataSchema.default({}),
+  permissions: permissionsSchema.prefault({}),
+  /** `createOffer()` of a throw-away PeerConnection with recvonly audio and video; says what the device can receive. */
+  capabilitiesSdp: sdpSchema.optional(),
+  publish: publishRequestSchema.optional(),
+  subscribe: subscribeModeSchema.default('all'),
+});
+export type JoinRequest = z.infer<typeof joinRequestSchema>;
+
+/** One session of a user, as answers and events show it. */
+export const sessionSchema = z.object({
+  userId: z.string(),
+  sessionId: z.string(),
+  deviceId: z.string().nullable(),
+  displayName: z.string().nullable(),
+  roomId: z.string(),
+  roomSessionId: z.string(),
+  nodeId: z.string(),
+  state: z.string(),
+  permissions: permissionsSchema.loose(),
+  metadata: metadataSchema,
+  joinedAt: z.iso.datetime(),
+  version: z.number().int(),
+});
+export type SessionView = z.infer<typeof sessionSchema>;
+
+export const iceServerSchema = z.object({
+  urls: z.array(z.string()),
+  username: z.string().optional(),
+  credential: z.string().optional(),
+});
+
+export const joinResultSchema = z.object({
+  user: sessionSchema,
+  publish: publishResultSchema.nullable(),
+  subscribe: subscribeOfferSchema.nullable(),
+  iceServers: z.array(iceServerSchema),
+  iceServersExpireAt: z.iso.datetime().nullable(),
+  /** `seq` of the last fact of the room at the time of the join: replay continues from here. */
+  lastSeq: z.number().int(),
+});
+export type JoinResult = z.infer<typeof joinResultSchema>;
+
+/** `?sessionId=` makes a call apply to that session only; a mismatch is 409 `stale_session`. */
+export const sessionQuerySchema = z.strictObject({ sessionId: z.string().max(64).optional() });
+
+export const leaveQuerySchema = sessionQuerySchema.extend({
+  reason: z.enum(['left', 'kicked']).default('left'),
+});
+export const leaveReasons = [
+  'left',
+  'kicked',
+  'banned',
+  'room_closed',
+  'connection_lost',
+  'node_lost',
+  'replaced',
+  'solo_timeout',
+  'moved',
+  'rejoin',
+] as const;
+export type LeaveReason = (typeof leaveReasons)[number];
+
+export const userViewSchema = z.object({ userId: z.string(), sessions: z.array(sessionSchema) });

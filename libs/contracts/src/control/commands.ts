@@ -1,0 +1,130 @@
+import { z } from 'zod';
+import {
+  mediaKindSchema,
+  patchTrackRequestSchema,
+  publishRequestSchema,
+  publishResultSchema,
+  sdpSchema,
+  subscribeAnswerRequestSchema,
+  subscribeAnswerResultSchema,
+  subscribeOfferSchema,
+  subscribeRequestSchema,
+  subscribeResultSchema,
+  trackStateSchema,
+} from '../api/media.ts';
+import { leaveReasons } from '../api/users.ts';
+import { nodeDescriptorSchema } from '../records/node-record.ts';
+import { roomRecordSchema, sessionRecordSchema } from '../records/room-record.ts';
+import { fenceSchema } from './fence.ts';
+
+/** How one node finds another that carries the same room. */
+export const roomMemberSchema = nodeDescriptorSchema.pick({ nodeId: true, bootId: true, controlUrl: true });
+export type RoomMember = z.infer<typeof roomMemberSchema>;
+
+const sessionRef = { roomSessionId: z.string(), sessionId: z.string() };
+const roomRef = { roomSessionId: z.string() };
+
+/** mediasoup's `SrtpParameters`; travels only between nodes, never to Redis or a log. */
+export const srtpParametersSchema = z.object({ cryptoSuite: z.string(), keyBase64: z.string() });
+
+/** One end of a pipe: where it listens and the key it sends with. */
+export const pipeEndSchema = z.object({
+  ip: z.string(),
+  port: z.number().int().min(1).max(65_535),
+  srtpParameters: srtpParametersSchema,
+});
+export type PipeEnd = z.infer<typeof pipeEndSchema>;
+
+/** mediasoup's `RtpParameters`: made and read by mediasoup on both sides, checked there. */
+const rtpParametersSchema = z.looseObject({
+  mid: z.string().optional(),
+  codecs: z.array(z.looseObject({ mimeType: z.string(), payloadType: z.number().int(), clockRate: z.number().int() })),
+  headerExtensions: z.array(z.looseObject({ uri: z.string(), id: z.number().int() })).optional(),
+  encodings: z.array(z.looseObject({})).optional(),
+  rtcp: z.looseObject({}).optional(),
+});
+
+/**
+ * What a node tells the other nodes of a room: the full list of its own tracks. The list is state,
+ * not a change, so a lost or doubled message is mended by the next; a lower `version` is ignored.
+ */
+export const memberStateSchema = z.object({
+  member: roomMemberSchema,
+  version: z.number().int(),
+  tracks: z.array(trackStateSchema),
+});
+export type MemberState = z.infer<typeof memberStateSchema>;
+
+/**
+ * The commands of a node's control API: `POST /control/v1/<name>` with `{fence, params}`, answered
+ * by `{result}` or a problem. `session.*` and `room.*` come from coordinators, `cascade.*` from
+ * other nodes.
+ */
+export const controlCommands = {
+  'session.create': {
+    params: z.object({
+      room: roomRecordSchema,
+      members: z.array(roomMemberSchema),
+      session: sessionRecordSchema,
+      capabilitiesSdp: sdpSchema.optional(),
+      publish: publishRequestSchema.optional(),
+    }),
+    result: z.object({
+      publish: publishResultSchema.nullable(),
+      subscribe: subscribeOfferSchema.nullable(),
+      /** `seq` of this session's `user.joined`. */
+      lastSeq: z.number().int(),
+    }),
+  },
+  'session.publish': { params: publishRequestSchema.extend(sessionRef), result: publishResultSchema },
+  'session.subscribe': { params: subscribeRequestSchema.extend(sessionRef), result: subscribeResultSchema },
+  'session.offer': {
+    params: z.object(sessionRef),
+    /** The outstanding offer, or null when none waits for an answer. */
+    result: z.object({ offer: subscribeOfferSchema.nullable() }),
+  },
+  'session.answer': { params: subscribeAnswerRequestSchema.extend(sessionRef), result: subscribeAnswerResultSchema },
+  'session.patchTrack': {
+    params: patchTrackRequestSchema.extend({ ...sessionRef, trackId: z.string() }),
+    result: trackStateSchema,
+  },
+  'session.close': {
+    params: z.object({ ...sessionRef, reason: z.enum(leaveReasons) }),
+    result: z.object({}),
+  },
+  'room.close': { params: z.object({ ...roomRef, reason: z.string() }), result: z.object({}) },
+
+  /** Says hello, or tells a change; the answer is the other side's own state. */
+  'cascade.sync': {
+    params: z.object({ ...roomRef, state: memberStateSchema }),
+    result: z.object({ state: memberStateSchema }),
+  },
+  'cascade.leave': { params: z.object({ ...roomRef, nodeId: z.string() }), result: z.object({}) },
+  /** The caller made its end of the pair's one pipe and asks for the other. */
+  'cascade.connectPipe': {
+    params: z.object({ ...roomRef, from: roomMemberSchema, end: pipeEndSchema }),
+    result: z.object({ end: pipeEndSchema }),
+  },
+  /** Sent by the node with the higher id, which never opens a pipe itself: no glare. */
+  'cascade.openPipe': { params: z.object({ ...roomRef, from: roomMemberSchema }), result: z.object({}) },
+  'cascade.closePipe': { params: z.object({ ...roomRef, nodeId: z.string() }), result: z.object({}) },
+  /** Starts sending a producer into the pipe; the result is what the other end produces from. */
+  'cascade.pipeProducer': {
+    params: z.object({ ...roomRef, nodeId: z.string(), producerId: z.string() }),
+    result: z.object({ kind: mediaKindSchema, rtpParameters: rtpParametersSchema, paused: z.boolean() }),
+  },
+  'cascade.unpipeProducer': {
+    params: z.object({ ...roomRef, nodeId: z.string(), producerId: z.string() }),
+    result: z.object({}),
+  },
+} as const;
+
+export type ControlCommand = keyof typeof controlCommands;
+export type ControlParams<C extends ControlCommand> = z.infer<(typeof controlCommands)[C]['params']>;
+export type ControlResult<C extends ControlCommand> = z.infer<(typeof controlCommands)[C]['result']>;
+
+export const controlRequestSchema = z.object({ fence: fenceSchema, params: z.unknown() });
+
+export function isControlCommand(name: string): name is ControlCommand {
+  return Object.hasOwn(controlCommands, name);
+}

@@ -1,0 +1,3 @@
+export * from './backoff.ts';
+export * from './serial-queue.ts';
+export * from './wait.ts';
