@@ -93,3 +93,43 @@ export const problemSchema = z.object({
   requestId: z.string().optional(),
 });
 export type Problem = z.infer<typeof problemSchema>;
+
+/**
+ * An error with a name the outside may see. Other errors that carry a `code` of the table (such as
+ * `SdpError`) are answered alike; anything else is `internal_error` and its message stays inside.
+ */
+export class ProblemError extends Error {
+  override name = 'ProblemError';
+  readonly code: ErrorCode;
+  readonly mid: string | undefined;
+
+  constructor(code: ErrorCode, detail?: string, mid?: string) {
+    super(detail ?? errorCodes[code].title);
+    this.code = code;
+    this.mid = mid;
+  }
+}
+
+/** @returns the code of the table that `error` carries, or `internal_error`. */
+export function errorCodeOf(error: unknown): ErrorCode {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined;
+  return typeof code === 'string' && isErrorCode(code) ? code : 'internal_error';
+}
+
+/** @returns the RFC 9457 body for `error`. */
+export function toProblem(error: unknown, requestId?: string): Problem {
+  const code = errorCodeOf(error);
+  const { status, title, retryable } = errorCodes[code];
+  const known = code !== 'internal_error' && error instanceof Error;
+  const mid = known && 'mid' in error && typeof error.mid === 'string' ? error.mid : undefined;
+  return {
+    type: `/docs/errors#${code}`,
+    title,
+    status,
+    code,
+    ...(known ? { detail: error.message } : {}),
+    retryable,
+    ...(mid === undefined ? {} : { mid }),
+    ...(requestId === undefined ? {} : { requestId }),
+  };
+}

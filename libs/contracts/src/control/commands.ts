@@ -60,7 +60,7 @@ export type MemberState = z.infer<typeof memberStateSchema>;
  * by `{result}` or a problem. `session.*` and `room.*` come from coordinators, `cascade.*` from
  * other nodes.
  */
-export const controlCommands = {
+const commands = {
   'session.create': {
     params: z.object({
       room: roomRecordSchema,
@@ -119,12 +119,20 @@ export const controlCommands = {
   },
 } as const;
 
-export type ControlCommand = keyof typeof controlCommands;
-export type ControlParams<C extends ControlCommand> = z.infer<(typeof controlCommands)[C]['params']>;
-export type ControlResult<C extends ControlCommand> = z.infer<(typeof controlCommands)[C]['result']>;
+export type ControlCommand = keyof typeof commands;
+export type ControlParams<C extends ControlCommand> = z.infer<(typeof commands)[C]['params']>;
+export type ControlResult<C extends ControlCommand> = z.infer<(typeof commands)[C]['result']>;
+
+/** Both schemas of each command, typed so that a generic `C` keeps params and result together. */
+export const controlCommands: {
+  readonly [C in ControlCommand]: {
+    readonly params: z.ZodType<ControlParams<C>>;
+    readonly result: z.ZodType<ControlResult<C>>;
+  };
+} = commands;
 
 export const controlRequestSchema = z.object({ fence: fenceSchema, params: z.unknown() });
 
 export function isControlCommand(name: string): name is ControlCommand {
-  return Object.hasOwn(controlCommands, name);
+  return Object.hasOwn(commands, name);
 }
