@@ -1,0 +1,2 @@
+export * from './types.ts';
+export { chooseNodes } from './choose-nodes.ts';
