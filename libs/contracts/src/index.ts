@@ -7,6 +7,7 @@ export * from './api/users.ts';
 export * from './api/media.ts';
 export * from './api/nodes.ts';
 export * from './api/events.ts';
+export * from './api/operations.ts';
 export * from './records/node-record.ts';
 export * from './records/room-record.ts';
 export * from './control/fence.ts';

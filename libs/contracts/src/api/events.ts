@@ -49,3 +49,18 @@ export type EventEnvelope = z.infer<typeof eventSchema>;
 /** Body of a webhook: facts of one room in order, or signals. */
 export const webhookBodySchema = z.object({ events: z.array(eventSchema).min(1).max(100) });
 export type WebhookBody = z.infer<typeof webhookBodySchema>;
+
+/** `?after=` is the last `seq` the caller has; 0 replays the room life from its beginning. */
+export const listEventsQuerySchema = z.strictObject({
+  after: z.coerce.number().int().min(0).default(0),
+  limit: z.coerce.number().int().min(1).max(500).default(100),
+  /** Reads an earlier life of the room, for as long as its events are kept. */
+  roomSessionId: z.string().min(1).max(64).optional(),
+});
+export const eventListSchema = z.object({
+  roomSessionId: z.string(),
+  events: z.array(eventSchema),
+  /** `seq` of the last fact there is; ask again with `after` until it is reached. */
+  lastSeq: z.number().int(),
+});
+export type EventList = z.infer<typeof eventListSchema>;

@@ -1,0 +1,273 @@
+import { z } from 'zod';
+import { roomIdSchema, trackIdSchema, userIdSchema } from '../identifiers.ts';
+import { sdpErrorCodes, type ErrorCode, type SdpErrorCode } from '../problem.ts';
+import { eventListSchema, listEventsQuerySchema } from './events.ts';
+import {
+  patchTrackRequestSchema,
+  publishRequestSchema,
+  publishResultSchema,
+  subscribeAnswerRequestSchema,
+  subscribeAnswerResultSchema,
+  subscribeOfferSchema,
+  subscribeRequestSchema,
+  subscribeResultSchema,
+  trackStateSchema,
+} from './media.ts';
+import { nodeListSchema } from './nodes.ts';
+import {
+  createRoomRequestSchema,
+  deleteRoomQuerySchema,
+  listRoomsQuerySchema,
+  roomListSchema,
+  roomSchema,
+} from './rooms.ts';
+import { joinRequestSchema, joinResultSchema, leaveQuerySchema, sessionQuerySchema, userViewSchema } from './users.ts';
+
+/** One call of the API: the routes, the OpenAPI document and the tests are all made from this. */
+interface OperationSpec {
+  readonly method: 'get' | 'post' | 'put' | 'patch' | 'delete';
+  /** OpenAPI path template. */
+  readonly path: `/v1/${string}`;
+  readonly tag: 'Rooms' | 'Users' | 'Media' | 'Events' | 'Nodes';
+  readonly summary: string;
+  readonly description?: string;
+  readonly params: z.ZodObject;
+  readonly query: z.ZodObject;
+  /** Null: the call has no body. */
+  readonly body: z.ZodType | null;
+  /** Body of each 2xx status; null: no body. */
+  readonly answers: Readonly<Record<number, z.ZodType | null>>;
+  /** Codes of this call besides {@link commonErrors} and, with a body, {@link bodyErrors}. */
+  readonly errors: readonly ErrorCode[];
+}
+
+/** Codes every call may answer with. */
+export const commonErrors: readonly ErrorCode[] = [
+  'unauthorized',
+  'invalid_request',
+  'registry_unavailable',
+  'internal_error',
+];
+/** Codes every call with a body may answer with. */
+export const bodyErrors: readonly ErrorCode[] = ['invalid_json', 'body_too_large', 'unsupported_media_type'];
+
+const sdpErrors: readonly SdpErrorCode[] = Object.keys(sdpErrorCodes).filter(
+  (code): code is SdpErrorCode => code in sdpErrorCodes,
+);
+/** A call that reaches a session on its node. */
+const sessionErrors = [
+  'room_not_found',
+  'user_not_found',
+  'stale_session',
+  'session_gone',
+  'node_unavailable',
+  'draining',
+] as const satisfies readonly ErrorCode[];
+
+const none = z.strictObject({});
+const roomParams = z.strictObject({ roomId: roomIdSchema });
+const userParams = z.strictObject({ roomId: roomIdSchema, userId: userIdSchema });
+const trackParams = z.strictObject({ roomId: roomIdSchema, trackId: trackIdSchema });
+
+const table = {
+  createRoom: {
+    method: 'post',
+    path: '/v1/rooms',
+    tag: 'Rooms',
+    summary: 'Create a room',
+    description:
+      'The room is placed on a node at once. The same `roomId` with the same specification returns the room that is there (200); another specification is refused with the names of the fields that differ.',
+    params: none,
+    query: none,
+    body: createRoomRequestSchema,
+    answers: { 200: roomSchema, 201: roomSchema },
+    errors: ['room_spec_conflict', 'no_capacity'],
+  },
+  listRooms: {
+    method: 'get',
+    path: '/v1/rooms',
+    tag: 'Rooms',
+    summary: 'List the open rooms',
+    params: none,
+    query: listRoomsQuerySchema,
+    body: null,
+    answers: { 200: roomListSchema },
+    errors: [],
+  },
+  getRoom: {
+    method: 'get',
+    path: '/v1/rooms/{roomId}',
+    tag: 'Rooms',
+    summary: 'Read a room with its users, tracks and nodes',
+    params: roomParams,
+    query: none,
+    body: null,
+    answers: { 200: roomSchema },
+    errors: ['room_not_found'],
+  },
+  closeRoom: {
+    method: 'delete',
+    path: '/v1/rooms/{roomId}',
+    tag: 'Rooms',
+    summary: 'Close a room; everyone in it leaves',
+    description: 'With `roomSessionId` only that life of the room is closed.',
+    params: roomParams,
+    query: deleteRoomQuerySchema,
+    body: null,
+    answers: { 204: null },
+    errors: ['room_not_found', 'room_session_mismatch'],
+  },
+  joinRoom: {
+    method: 'post',
+    path: '/v1/rooms/{roomId}/users',
+    tag: 'Users',
+    summary: 'Join a user, optionally with what it sends and receives',
+    description:
+      'With `room`, the room is created if it is absent. `publish.sdp` is the offer of the publishing PeerConnection; the answer carries its SDP answer and, if the user subscribes, the offer for the subscribing PeerConnection.',
+    params: roomParams,
+    query: none,
+    body: joinRequestSchema,
+    answers: { 201: joinResultSchema },
+    errors: [
+      'room_not_found',
+      'room_full',
+      'second_device_refused',
+      'not_permitted',
+      'no_capacity',
+      'node_unavailable',
+      'draining',
+      ...sdpErrors,
+    ],
+  },
+  getUser: {
+    method: 'get',
+    path: '/v1/rooms/{roomId}/users/{userId}',
+    tag: 'Users',
+    summary: "Read a user's sessions",
+    params: userParams,
+    query: none,
+    body: null,
+    answers: { 200: userViewSchema },
+    errors: ['room_not_found', 'user_not_found'],
+  },
+  leaveRoom: {
+    method: 'delete',
+    path: '/v1/rooms/{roomId}/users/{userId}',
+    tag: 'Users',
+    summary: 'Make a user leave',
+    description:
+      'Without `sessionId` the newest session of the user ends. `reason=kicked` is told to the others as such.',
+    params: userParams,
+    query: leaveQuerySchema,
+    body: null,
+    answers: { 204: null },
+    errors: ['room_not_found', 'user_not_found', 'stale_session'],
+  },
+  publish: {
+    method: 'put',
+    path: '/v1/rooms/{roomId}/users/{userId}/publish',
+    tag: 'Media',
+    summary: 'Set what a user sends: offer in, answer out',
+    params: userParams,
+    query: sessionQuerySchema,
+    body: publishRequestSchema,
+    answers: { 200: publishResultSchema },
+    errors: [...sessionErrors, 'not_permitted', 'negotiation_in_progress', ...sdpErrors],
+  },
+  subscribe: {
+    method: 'post',
+    path: '/v1/rooms/{roomId}/users/{userId}/subscribe',
+    tag: 'Media',
+    summary: 'Change what a user receives',
+    params: userParams,
+    query: sessionQuerySchema,
+    body: subscribeRequestSchema,
+    answers: { 200: subscribeResultSchema },
+    errors: [...sessionErrors, 'not_permitted', 'subscribe_disabled', 'track_not_found', ...sdpErrors],
+  },
+  getSubscribeOffer: {
+    method: 'get',
+    path: '/v1/rooms/{roomId}/users/{userId}/subscribe/offer',
+    tag: 'Media',
+    summary: 'Read the offer that waits for an answer',
+    description: '204 when none is outstanding.',
+    params: userParams,
+    query: sessionQuerySchema,
+    body: null,
+    answers: { 200: subscribeOfferSchema, 204: null },
+    errors: [...sessionErrors],
+  },
+  answerSubscribe: {
+    method: 'put',
+    path: '/v1/rooms/{roomId}/users/{userId}/subscribe/answer',
+    tag: 'Media',
+    summary: "Hand in the client's answer",
+    description: 'The result carries the next offer if something changed while this one was under way.',
+    params: userParams,
+    query: sessionQuerySchema,
+    body: subscribeAnswerRequestSchema,
+    answers: { 200: subscribeAnswerResultSchema },
+    errors: [...sessionErrors, 'subscribe_disabled', ...sdpErrors],
+  },
+  patchTrack: {
+    method: 'patch',
+    path: '/v1/rooms/{roomId}/tracks/{trackId}',
+    tag: 'Media',
+    summary: 'Mute or unmute a track',
+    description: 'A track is paused while the user or a moderator has it muted; each clears only their own mute.',
+    params: trackParams,
+    query: none,
+    body: patchTrackRequestSchema,
+    answers: { 200: trackStateSchema },
+    errors: ['room_not_found', 'track_not_found', 'session_gone', 'node_unavailable', 'draining'],
+  },
+  listEvents: {
+    method: 'get',
+    path: '/v1/rooms/{roomId}/events',
+    tag: 'Events',
+    summary: 'Replay the facts of a room',
+    params: roomParams,
+    query: listEventsQuerySchema,
+    body: null,
+    answers: { 200: eventListSchema },
+    errors: ['room_not_found', 'events_expired'],
+  },
+  listNodes: {
+    method: 'get',
+    path: '/v1/nodes',
+    tag: 'Nodes',
+    summary: 'List the media nodes with their load',
+    params: none,
+    query: none,
+    body: null,
+    answers: { 200: nodeListSchema },
+    errors: [],
+  },
+} as const satisfies Record<string, OperationSpec>;
+
+type Table = typeof table;
+export type OperationId = keyof Table;
+type Parsed<S> = S extends z.ZodType ? z.output<S> : null;
+export type OperationParams<Id extends OperationId> = Parsed<Table[Id]['params']>;
+export type OperationQuery<Id extends OperationId> = Parsed<Table[Id]['query']>;
+export type OperationBody<Id extends OperationId> = Parsed<Table[Id]['body']>;
+type Answers<A> = { [S in keyof A]: { readonly status: S; readonly body: Parsed<A[S]> } }[keyof A];
+/** What a call may answer: a status of the table with the body that belongs to it. */
+export type OperationAnswer<Id extends OperationId> = Answers<Table[Id]['answers']>;
+
+export interface Operation<Id extends OperationId = OperationId> extends OperationSpec {
+  readonly params: z.ZodObject & z.ZodType<OperationParams<Id>>;
+  readonly query: z.ZodObject & z.ZodType<OperationQuery<Id>>;
+  readonly body: z.ZodType<OperationBody<Id>> | null;
+}
+
+/** Every call of the API, typed so that a generic `Id` keeps schemas and types together. */
+export const operations: { readonly [Id in OperationId]: Operation<Id> } = table;
+
+export const operationIds: readonly OperationId[] = Object.keys(table).filter((id): id is OperationId => id in table);
+
+/** @returns every error code `id` may answer with, each once. */
+export function operationErrors(id: OperationId): readonly ErrorCode[] {
+  const { body, errors } = operations[id];
+  return [...new Set([...commonErrors, ...(body === null ? [] : bodyErrors), ...errors])];
+}
