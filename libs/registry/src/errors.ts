@@ -20,3 +20,22 @@ export class RegistryError extends Error {
     this.code = code;
   }
 }
+
+const REFUSED = /^(OOM|NOPERM|NOAUTH|WRONGPASS|MISCONF|NOREPLICAS)\b/;
+const AWAY = /^(LOADING|BUSY|CLUSTERDOWN|MASTERDOWN|TRYAGAIN|READONLY|UNBLOCKED|MOVED|ASK)\b/;
+
+/** Names what ioredis or Redis failed with. */
+export function toRegistryError(error: unknown, what: string): RegistryError {
+  if (error instanceof RegistryError) {
+    return error;
+  }
+  const message = error instanceof Error ? error.message : String(error);
+  const answered = error instanceof Error && error.name === 'ReplyError';
+  const code =
+    !answered || AWAY.test(message)
+      ? 'registry_unavailable'
+      : REFUSED.test(message)
+        ? 'registry_refused'
+        : 'registry_corrupt';
+  return new RegistryError(code, `${what}: ${message}`, { cause: error });
+}

@@ -1,0 +1,41 @@
+-- Steps from process to process in `hosted` and checks each against nodes and leases.
+-- A gap in the calls means that Redis or its callers were away and leases lapsed for that reason:
+-- then nobody is dead for two lease periods.
+local watch = redis.call('HMGET', K.watch, 'lastRun', 'suspendedUntil')
+local suspended = tonumber(watch[2] or '0')
+if not watch[1] or now - tonumber(watch[1]) > C.watchGapMs then
+  suspended = now + 2 * C.leaseMs
+  redis.call('HSET', K.watch, 'suspendedUntil', int(suspended))
+end
+redis.call('HSET', K.watch, 'lastRun', int(now))
+if suspended > now then
+  return {}
+end
+
+local out, from = {}, '-'
+while true do
+  local member = redis.call('ZRANGEBYLEX', K.hosted, from, '+', 'LIMIT', 0, 1)[1]
+  if not member then
+    break
+  end
+  local nodeId, bootId = member:match('^([^:]+):([^:]+):')
+  local cause = why_not_alive(nodeId, bootId)
+  local lease = cause == 'lease_lapsed' and redis.call('ZSCORE', K.leases, nodeId)
+  if cause and not (lease and now - tonumber(lease) < A.graceMs) then
+    out[#out + 1] = nodeId
+    out[#out + 1] = bootId
+    out[#out + 1] = cause
+  end
+  from = '[' .. nodeId .. ':' .. bootId .. ';'
+end
+
+-- Nodes that never came back are forgotten once nothing of theirs is on record.
+for _, nodeId in ipairs(redis.call('ZRANGEBYSCORE', K.leases, '-inf', int(now - C.forgetNodeMs), 'LIMIT', 0, 10)) do
+  if #redis.call('ZRANGEBYLEX', K.hosted, '[' .. nodeId .. ':', '(' .. nodeId .. ';', 'LIMIT', 0, 1) == 0 then
+    redis.call('ZREM', K.leases, nodeId)
+    redis.call('HDEL', K.nodes, nodeId)
+    redis.call('HDEL', K.status, nodeId)
+    redis.call('HDEL', K.reserved, nodeId)
+  end
+end
+return out
