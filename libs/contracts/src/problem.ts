@@ -108,8 +108,8 @@ export class ProblemError extends Error {
   readonly code: ErrorCode;
   readonly mid: string | undefined;
 
-  constructor(code: ErrorCode, detail?: string, mid?: string) {
-    super(detail ?? errorCodes[code].title);
+  constructor(code: ErrorCode, detail?: string, mid?: string, options?: ErrorOptions) {
+    super(detail ?? errorCodes[code].title, options);
     this.code = code;
     this.mid = mid;
   }

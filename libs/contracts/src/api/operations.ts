@@ -23,6 +23,9 @@ import {
 } from './rooms.ts';
 import { joinRequestSchema, joinResultSchema, leaveQuerySchema, sessionQuerySchema, userViewSchema } from './users.ts';
 
+/** Body of a call that has none. */
+export const noBody = z.null();
+
 /** One call of the API: the routes, the OpenAPI document and the tests are all made from this. */
 interface OperationSpec {
   readonly method: 'get' | 'post' | 'put' | 'patch' | 'delete';
@@ -33,8 +36,8 @@ interface OperationSpec {
   readonly description?: string;
   readonly params: z.ZodObject;
   readonly query: z.ZodObject;
-  /** Null: the call has no body. */
-  readonly body: z.ZodType | null;
+  /** {@link noBody} if the call has none. */
+  readonly body: z.ZodType;
   /** Body of each 2xx status; null: no body. */
   readonly answers: Readonly<Record<number, z.ZodType | null>>;
   /** Codes of this call besides {@link commonErrors} and, with a body, {@link bodyErrors}. */
@@ -90,7 +93,7 @@ const table = {
     summary: 'List the open rooms',
     params: none,
     query: listRoomsQuerySchema,
-    body: null,
+    body: noBody,
     answers: { 200: roomListSchema },
     errors: [],
   },
@@ -101,7 +104,7 @@ const table = {
     summary: 'Read a room with its users, tracks and nodes',
     params: roomParams,
     query: none,
-    body: null,
+    body: noBody,
     answers: { 200: roomSchema },
     errors: ['room_not_found'],
   },
@@ -113,7 +116,7 @@ const table = {
     description: 'With `roomSessionId` only that life of the room is closed.',
     params: roomParams,
     query: deleteRoomQuerySchema,
-    body: null,
+    body: noBody,
     answers: { 204: null },
     errors: ['room_not_found', 'room_session_mismatch'],
   },
@@ -146,7 +149,7 @@ const table = {
     summary: "Read a user's sessions",
     params: userParams,
     query: none,
-    body: null,
+    body: noBody,
     answers: { 200: userViewSchema },
     errors: ['room_not_found', 'user_not_found'],
   },
@@ -159,7 +162,7 @@ const table = {
       'Without `sessionId` the newest session of the user ends. `reason=kicked` is told to the others as such.',
     params: userParams,
     query: leaveQuerySchema,
-    body: null,
+    body: noBody,
     answers: { 204: null },
     errors: ['room_not_found', 'user_not_found', 'stale_session'],
   },
@@ -193,7 +196,7 @@ const table = {
     description: '204 when none is outstanding.',
     params: userParams,
     query: sessionQuerySchema,
-    body: null,
+    body: noBody,
     answers: { 200: subscribeOfferSchema, 204: null },
     errors: [...sessionErrors],
   },
@@ -228,7 +231,7 @@ const table = {
     summary: 'Replay the facts of a room',
     params: roomParams,
     query: listEventsQuerySchema,
-    body: null,
+    body: noBody,
     answers: { 200: eventListSchema },
     errors: ['room_not_found', 'events_expired'],
   },
@@ -239,7 +242,7 @@ const table = {
     summary: 'List the media nodes with their load',
     params: none,
     query: none,
-    body: null,
+    body: noBody,
     answers: { 200: nodeListSchema },
     errors: [],
   },
@@ -251,14 +254,14 @@ type Parsed<S> = S extends z.ZodType ? z.output<S> : null;
 export type OperationParams<Id extends OperationId> = Parsed<Table[Id]['params']>;
 export type OperationQuery<Id extends OperationId> = Parsed<Table[Id]['query']>;
 export type OperationBody<Id extends OperationId> = Parsed<Table[Id]['body']>;
-type Answers<A> = { [S in keyof A]: { readonly status: S; readonly body: Parsed<A[S]> } }[keyof A];
+type Answers<A> = { [S in keyof A & number]: { readonly status: S; readonly body: Parsed<A[S]> } }[keyof A & number];
 /** What a call may answer: a status of the table with the body that belongs to it. */
 export type OperationAnswer<Id extends OperationId> = Answers<Table[Id]['answers']>;
 
 export interface Operation<Id extends OperationId = OperationId> extends OperationSpec {
   readonly params: z.ZodObject & z.ZodType<OperationParams<Id>>;
   readonly query: z.ZodObject & z.ZodType<OperationQuery<Id>>;
-  readonly body: z.ZodType<OperationBody<Id>> | null;
+  readonly body: z.ZodType<OperationBody<Id>>;
 }
 
 /** Every call of the API, typed so that a generic `Id` keeps schemas and types together. */
@@ -266,8 +269,12 @@ export const operations: { readonly [Id in OperationId]: Operation<Id> } = table
 
 export const operationIds: readonly OperationId[] = Object.keys(table).filter((id): id is OperationId => id in table);
 
+export function hasBody(id: OperationId): boolean {
+  const body: z.ZodType = table[id].body;
+  return body !== noBody;
+}
+
 /** @returns every error code `id` may answer with, each once. */
 export function operationErrors(id: OperationId): readonly ErrorCode[] {
-  const { body, errors } = operations[id];
-  return [...new Set([...commonErrors, ...(body === null ? [] : bodyErrors), ...errors])];
+  return [...new Set([...commonErrors, ...(hasBody(id) ? bodyErrors : []), ...table[id].errors])];
 }

@@ -1,3 +1,4 @@
+import type { RtpParameters } from 'mediasoup/types';
 import { z } from 'zod';
 import {
   mediaKindSchema,
@@ -35,14 +36,11 @@ export const pipeEndSchema = z.object({
 });
 export type PipeEnd = z.infer<typeof pipeEndSchema>;
 
-/** mediasoup's `RtpParameters`: made and read by mediasoup on both sides, checked there. */
-const rtpParametersSchema = z.looseObject({
-  mid: z.string().optional(),
-  codecs: z.array(z.looseObject({ mimeType: z.string(), payloadType: z.number().int(), clockRate: z.number().int() })),
-  headerExtensions: z.array(z.looseObject({ uri: z.string(), id: z.number().int() })).optional(),
-  encodings: z.array(z.looseObject({})).optional(),
-  rtcp: z.looseObject({}).optional(),
-});
+/** Made by mediasoup on one node; `produce()` on the other checks them in depth. */
+const rtpParametersSchema = z.custom<RtpParameters>(
+  (value) => typeof value === 'object' && value !== null && 'codecs' in value && Array.isArray(value.codecs),
+  'not RtpParameters',
+);
 
 /**
  * What a node tells the other nodes of a room: the full list of its own tracks. The list is state,

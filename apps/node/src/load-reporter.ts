@@ -1,0 +1,138 @@
+import type { LoadReport, NodeDescriptor, NodeState } from '@mediaserver/contracts';
+import { pause } from '@mediaserver/lifecycle';
+import type { Registry } from '@mediaserver/registry';
+import type { Logger, NodeMetrics } from '@mediaserver/telemetry';
+import type { WorkerPool } from './worker-pool.ts';
+
+const HEARTBEAT_MS = 1_000;
+
+/** What the node holds right now. */
+export interface NodeCounts {
+  readonly rooms: number;
+  readonly sessions: number;
+  readonly producers: number;
+  readonly consumers: number;
+  readonly pipes: number;
+}
+
+/**
+ * Registers the node and renews its lease once a second with the load it sees.
+ *
+ * Invariants:
+ * 1. One heartbeat at a time; a failed one is tried again at the next beat.
+ * 2. A registry that does not know this boot any more (flushed, failed over) is told anew.
+ */
+export class LoadReporter {
+  readonly #registry: Registry;
+  readonly #descriptor: NodeDescriptor;
+  readonly #pool: WorkerPool;
+  readonly #counts: () => NodeCounts;
+  readonly #metrics: NodeMetrics;
+  readonly #log: Logger;
+  readonly #stop = new AbortController();
+  #state: NodeState = 'ready';
+  #lastCpu: { atMs: number; process: number; workers: Map<number, number> } | null = null;
+  #beating: Promise<void> = Promise.resolve();
+  #failing = false;
+
+  constructor(options: {
+    registry: Registry;
+    descriptor: NodeDescriptor;
+    pool: WorkerPool;
+    counts: () => NodeCounts;
+    metrics: NodeMetrics;
+    log: Logger;
+  }) {
+    this.#registry = options.registry;
+    this.#descriptor = options.descriptor;
+    this.#pool = options.pool;
+    this.#counts = options.counts;
+    this.#metrics = options.metrics;
+    this.#log = options.log;
+  }
+
+  /**
+   * Registers and starts to beat.
+   * @throws Error if another live process has this node's id.
+   */
+  async start(): Promise<void> {
+    await this.#register();
+    this.#beating = this.#beat();
+  }
+
+  async #register(): Promise<void> {
+    const result = await this.#registry.registerNode(this.#descriptor, await this.#sample(), this.#state);
+    if (result === 'duplicate') {
+      throw new Error(`another live node is called ${this.#descriptor.nodeId}: give each node its own NODE_ID`);
+    }
+  }
+
+  async #beat(): Promise<void> {
+    while (!this.#stop.signal.aborted) {
+      await pause(HEARTBEAT_MS, this.#stop.signal);
+      if (this.#stop.signal.aborted) return;
+      try {
+        const { nodeId, bootId } = this.#descriptor;
+        const result = await this.#registry.heartbeat(nodeId, bootId, await this.#sample(), this.#state);
+        if (result === 'unknown') {
+          this.#log.warn('the registry does not know this node any more; registering again');
+          await this.#register();
+        }
+        if (this.#failing) this.#log.info('heartbeats reach the registry again');
+        this.#failing = false;
+      } catch (error) {
+        if (!this.#failing) this.#log.warn({ err: error }, 'heartbeats do not reach the registry; calls go on');
+        this.#failing = true;
+      }
+    }
+  }
+
+  /** Load since the last sample. CPU time of a Worker comes from `worker.getResourceUsage()`, in ms. */
+  async #sample(): Promise<LoadReport> {
+    const atMs = performance.now();
+    const { user, system } = process.cpuUsage();
+    const usages = await Promise.all(
+      this.#pool.workers.map(async ({ worker }) => {
+        const usage = await worker.getResourceUsage().catch(() => null);
+        return [worker.pid, usage ? usage.ru_utime + usage.ru_stime : 0] as const;
+      }),
+    );
+    const now = { atMs, process: (user + system) / 1000, workers: new Map(usages) };
+    const last = this.#lastCpu;
+    this.#lastCpu = now;
+
+    let ratio = 0;
+    if (last && atMs > last.atMs) {
+      const elapsed = atMs - last.atMs;
+      const shares = [...now.workers].map(
+        ([pid, used]) => Math.max(0, used - (last.workers.get(pid) ?? used)) / elapsed,
+      );
+      const workers = shares.reduce((sum, share) => sum + share, 0) / this.#pool.size;
+      ratio = Math.max(workers, (now.process - last.process) / elapsed);
+    }
+    const counts = this.#counts();
+    this.#metrics.loadRatio.set(ratio);
+    this.#metrics.rooms.set(counts.rooms);
+    this.#metrics.sessions.set(counts.sessions);
+    this.#metrics.producers.set(counts.producers);
+    this.#metrics.consumers.set(counts.consumers);
+    this.#metrics.pipes.set(counts.pipes);
+    const { rooms, sessions, producers, consumers } = counts;
+    return { ratio, rooms, sessions, producers, consumers };
+  }
+
+  /** From now on nothing new is placed here. */
+  async announceStopping(): Promise<void> {
+    this.#state = 'stopping';
+    const { nodeId, bootId } = this.#descriptor;
+    await this.#registry.heartbeat(nodeId, bootId, await this.#sample(), this.#state);
+  }
+
+  /** Stops beating and takes the node out of the registry. Idempotent. */
+  async close(): Promise<void> {
+    if (this.#stop.signal.aborted) return;
+    this.#stop.abort();
+    await this.#beating;
+    await this.#registry.removeNode(this.#descriptor.nodeId, this.#descriptor.bootId);
+  }
+}

@@ -1,0 +1,303 @@
+import type { Router } from 'mediasoup/types';
+import {
+  ProblemError,
+  type ControlParams,
+  type ControlResult,
+  type LeaveReason,
+  type MemberState,
+  type PipeEnd,
+  type RoomMember,
+  type RoomRecord,
+  type TrackState,
+} from '@mediaserver/contracts';
+import type { ControlClient } from '@mediaserver/control';
+import type { NodeFactBody, Registry } from '@mediaserver/registry';
+import type { Logger, NodeMetrics } from '@mediaserver/telemetry';
+import type { NodeConfig } from './config.ts';
+import type { FactOutbox, FactResult } from './fact-outbox.ts';
+import { NodeLink, type LinkOwner } from './node-link.ts';
+import type { PipedParameters } from './pipe-endpoint.ts';
+import { User, type UserOwner } from './user.ts';
+import type { PooledWorker, WorkerPool } from './worker-pool.ts';
+
+/** What every Room of this node is made with. */
+export interface RoomEnvironment {
+  readonly config: NodeConfig;
+  readonly pool: WorkerPool;
+  readonly registry: Registry;
+  readonly outbox: FactOutbox;
+  readonly control: ControlClient;
+  readonly metrics: NodeMetrics;
+  readonly log: Logger;
+  /** Rises with every call, over all Rooms of this process: a Room made anew is never older. */
+  nextVersion(): number;
+}
+
+/**
+ * One room as far as this node carries it: its Router, its Users here, and a link to each other
+ * node that carries it too.
+ *
+ * Invariants:
+ * 1. It lives exactly while it has Users, or joins under way (`hold`).
+ * 2. `epoch` never falls.
+ * 3. Every change of this node's own tracks raises `version` and is told to every link and User.
+ * 4. A User sees each track of the room once: its own node's, or another node's through one link.
+ * 5. `close()` happens once and ends Users, links and Router, in this order.
+ */
+export class Room implements UserOwner, LinkOwner {
+  readonly record: RoomRecord;
+  readonly router: Router;
+  readonly pooled: PooledWorker;
+  readonly #environment: RoomEnvironment;
+  readonly #log: Logger;
+  readonly #onClose: (room: Room) => void;
+  readonly #users = new Map<string, User>();
+  readonly #links = new Map<string, NodeLink>();
+  #epoch: number;
+  #version: number;
+  #holds = 0;
+  #closed = false;
+
+  private constructor(
+    record: RoomRecord,
+    made: { router: Router; pooled: PooledWorker },
+    environment: RoomEnvironment,
+    onClose: (room: Room) => void,
+  ) {
+    this.record = record;
+    this.router = made.router;
+    this.pooled = made.pooled;
+    this.#environment = environment;
+    this.#onClose = onClose;
+    this.#epoch = record.epoch;
+    this.#version = environment.nextVersion();
+    this.#log = environment.log.child({ roomId: record.roomId, roomSessionId: record.roomSessionId });
+    // mediasoup closes a Router unasked only when its Worker died.
+    this.router.once('workerclose', () => this.close('node_lost'));
+  }
+
+  /**
+   * @param onClose called once, at the end of `close()`.
+   * @throws Error if no Worker is up.
+   */
+  static async create(record: RoomRecord, environment: RoomEnvironment, onClose: (room: Room) => void): Promise<Room> {
+    return new Room(record, await environment.pool.createRouter(), environment, onClose);
+  }
+
+  get closed(): boolean {
+    return this.#closed;
+  }
+  get roomSessionId(): string {
+    return this.record.roomSessionId;
+  }
+  get epoch(): number {
+    return this.#epoch;
+  }
+  get codecs(): RoomRecord['spec']['media']['codecs'] {
+    return this.record.spec.media.codecs;
+  }
+  get graceMs(): number {
+    return this.record.spec.graceSeconds * 1000;
+  }
+  get self(): RoomMember {
+    const { nodeId, bootId, control } = this.#environment.config;
+    return { nodeId, bootId, controlUrl: control.url };
+  }
+  get users(): Iterable<User> {
+    return this.#users.values();
+  }
+  user(sessionId: string): User | undefined {
+    return this.#users.get(sessionId);
+  }
+  get pipeCount(): number {
+    return this.#links.values().reduce((count, link) => count + (link.hasPipe ? 1 : 0), 0);
+  }
+
+  /** @throws ProblemError `stale_epoch` if the command comes from before the last change of assignment. */
+  checkEpoch(epoch: number): void {
+    if (epoch < this.#epoch) throw new ProblemError('stale_epoch', `the room is at epoch ${this.#epoch}`);
+    this.#epoch = epoch;
+  }
+
+  /** Keeps the Room alive over a join; the returned function ends that, once. */
+  hold(): () => void {
+    this.#holds += 1;
+    let held = true;
+    return () => {
+      if (!held) return;
+      held = false;
+      this.#holds -= 1;
+      this.#closeIfEmpty();
+    };
+  }
+
+  // ── Users ────────────────────────────────────────────────────────────────────────────────────
+
+  /** Makes a User, publishes and subscribes for it. On failure nothing of it is left and nobody was told. */
+  async addUser(params: ControlParams<'session.create'>): Promise<ControlResult<'session.create'>> {
+    const { session, publish, capabilitiesSdp } = params;
+    const user = new User(session, this, this.#log, this.#environment.metrics);
+    this.#users.set(session.sessionId, user);
+    try {
+      user.signaling.startSubscribing(capabilitiesSdp);
+      const published = publish ? await user.signaling.publish(publish) : null;
+      const offer = await user.signaling.firstOffer();
+      const joined = await user.announce();
+      if (joined.status !== 'ok') throw new ProblemError('session_gone', 'the session was ended while it was made');
+      return { publish: published, subscribe: offer, lastSeq: joined.lastSeq };
+    } catch (error) {
+      user.close('connection_lost');
+      throw error;
+    }
+  }
+
+  tracks(): readonly TrackState[] {
+    return [...this.#localTracks(), ...[...this.#links.values()].flatMap((link) => link.tracks)];
+  }
+
+  #localTracks(): TrackState[] {
+    return [...this.#users.values()].flatMap((user) => user.tracks);
+  }
+
+  async acquire(track: TrackState): Promise<{ readonly release: () => void }> {
+    if (track.nodeId === this.self.nodeId) return { release: () => undefined };
+    const link = this.#links.get(track.nodeId);
+    if (!link) throw new ProblemError('track_not_found', 'the node of the track left');
+    let held = true;
+    const release = () => {
+      if (held) link.release(track.producerId);
+      held = false;
+    };
+    try {
+      await link.acquire(track.producerId);
+    } catch (error) {
+      release();
+      throw error;
+    }
+    return { release };
+  }
+
+  localTracksChanged(): void {
+    this.#version = this.#environment.nextVersion();
+    for (const link of this.#links.values()) link.announce();
+    this.remoteTracksChanged();
+  }
+
+  remoteTracksChanged(): void {
+    for (const user of this.#users.values()) user.signaling.tracksChanged();
+  }
+
+  commit(body: NodeFactBody): Promise<FactResult> {
+    return this.#environment.outbox.commit(this.record, body);
+  }
+
+  signalOffer(user: User): void {
+    const { tenant, roomId, roomSessionId } = this.record;
+    const { nodeId, bootId } = this.self;
+    const { userId, sessionId } = user.session;
+    const signal = { tenant, roomId, roomSessionId, userId, sessionId, nodeId, bootId, at: Date.now() };
+    this.#environment.registry.publishSignal({ type: 'subscribe.offer', ...signal }).catch((error: unknown) => {
+      // Safe to lose: it is pushed once more, and the next answer or read carries the offer too.
+      this.#log.warn({ err: error, userId, sessionId }, 'a signal did not reach Redis');
+    });
+  }
+
+  userClosed(user: User): void {
+    this.#users.delete(user.session.sessionId);
+    this.#closeIfEmpty();
+  }
+
+  #closeIfEmpty(): void {
+    if (this.#users.size === 0 && this.#holds === 0) this.close(null);
+  }
+
+  // ── Other nodes ──────────────────────────────────────────────────────────────────────────────
+
+  memberState(): MemberState {
+    return { member: this.self, version: this.#version, tracks: this.#closed ? [] : this.#localTracks() };
+  }
+
+  /** Learns of nodes that carry the room, as the registry knows them, and says hello to the new ones. */
+  async meet(members: readonly RoomMember[]): Promise<void> {
+    const fresh = members.filter(({ nodeId, bootId }) => this.#links.get(nodeId)?.member.bootId !== bootId);
+    const links = fresh.map((member) => this.#link(member)).filter((link) => link !== null);
+    await Promise.all(links.map((link) => link.hello()));
+  }
+
+  /** A node says hello or tells its tracks. */
+  sync(state: MemberState): MemberState {
+    this.#link(state.member)?.receive(state);
+    return this.memberState();
+  }
+
+  #link(member: RoomMember): NodeLink | null {
+    if (member.nodeId === this.self.nodeId || this.#closed) return null;
+    const known = this.#links.get(member.nodeId);
+    if (known?.member.bootId === member.bootId) return known;
+    known?.close();
+    const { control, config } = this.#environment;
+    const link = new NodeLink({ member, room: this, control, pipe: config.pipe, log: this.#log });
+    this.#links.set(member.nodeId, link);
+    return link;
+  }
+
+  /** Another node left this room. */
+  forgetNode(nodeId: string): void {
+    const link = this.#links.get(nodeId);
+    if (link) this.forgetLink(link);
+  }
+
+  forgetLink(link: NodeLink): void {
+    link.close();
+    if (this.#links.get(link.member.nodeId) !== link) return;
+    this.#links.delete(link.member.nodeId);
+    this.remoteTracksChanged();
+  }
+
+  acceptPipe(from: RoomMember, end: PipeEnd): Promise<PipeEnd> {
+    return this.#linkOf(from).acceptPipe(end);
+  }
+
+  openPipe(from: RoomMember): Promise<void> {
+    return this.#linkOf(from).openPipeForPeer();
+  }
+
+  dropPipe(nodeId: string): void {
+    this.#links.get(nodeId)?.dropPipe();
+  }
+
+  /** @throws ProblemError `track_not_found` */
+  async pipeProducer(nodeId: string, producerId: string): Promise<PipedParameters> {
+    const link = this.#links.get(nodeId);
+    const own = this.#localTracks().some((track) => track.producerId === producerId);
+    if (!link || !own) throw new ProblemError('track_not_found');
+    return link.send(producerId);
+  }
+
+  unpipeProducer(nodeId: string, producerId: string): void {
+    this.#links.get(nodeId)?.stopSending(producerId);
+  }
+
+  #linkOf(member: RoomMember): NodeLink {
+    const link = this.#link(member);
+    if (!link) throw new ProblemError('room_not_hosted');
+    return link;
+  }
+
+  // ── End ──────────────────────────────────────────────────────────────────────────────────────
+
+  /**
+   * Idempotent.
+   * @param reason why its Users end; null if Redis knows already or there are none.
+   */
+  close(reason: LeaveReason | null): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    for (const user of this.#users.values()) user.close(reason);
+    for (const link of this.#links.values()) void link.leave();
+    this.#links.clear();
+    this.router.close();
+    this.#log.info({ reason }, 'room closed on this node');
+    this.#onClose(this);
+  }
+}

@@ -1,0 +1,315 @@
+import type { Consumer, Producer, Router, RtpCapabilities, WebRtcTransport } from 'mediasoup/types';
+import {
+  makeTrackId,
+  ProblemError,
+  type CodecName,
+  type LeaveReason,
+  type PatchTrackRequest,
+  type SessionRecord,
+  type TrackState,
+} from '@mediaserver/contracts';
+import type { NodeFactBody } from '@mediaserver/registry';
+import type { LocalTransportDescription, ProduceAction } from '@mediaserver/sdp';
+import type { Logger, NodeMetrics } from '@mediaserver/telemetry';
+import {
+  connectivityChange,
+  isAwaited,
+  isGone,
+  NOT_CONNECTED,
+  type Connectivity,
+  type Peer,
+  type PeerState,
+} from './connectivity.ts';
+import type { FactResult } from './fact-outbox.ts';
+import type { PooledWorker } from './worker-pool.ts';
+import { SignalingSession } from './signaling-session.ts';
+
+/** ICE consent is lost after this long without an answer from the client, s (RFC 7675). */
+const ICE_CONSENT_TIMEOUT_S = 15;
+/** First guess of what a client can receive, bits/s; congestion control moves it within a second. */
+const INITIAL_OUTGOING_BITRATE = 1_000_000;
+/** A client that was answered and never connected is given up after this, ms. */
+const FIRST_CONNECTION_MS = 60_000;
+
+/** What a User needs of its Room. */
+export interface UserOwner {
+  readonly router: Router;
+  readonly pooled: PooledWorker;
+  readonly graceMs: number;
+  /** Allowed codecs, preferred first. */
+  readonly codecs: readonly CodecName[];
+  /** Every track of the room, on any node. */
+  tracks(): readonly TrackState[];
+  /** Makes a track consumable on this Router; `release` once it is not used any more. */
+  acquire(track: TrackState): Promise<{ readonly release: () => void }>;
+  /** A track of this User appeared, changed or ended. */
+  localTracksChanged(): void;
+  commit(body: NodeFactBody): Promise<FactResult>;
+  /** Tells the backend that a new SUB offer waits. */
+  signalOffer(user: User): void;
+  userClosed(user: User): void;
+}
+
+interface LocalTrack {
+  readonly producer: Producer;
+  state: TrackState;
+}
+
+/**
+ * One session of a user on this node: its two transports, its producers and consumers. What is
+ * negotiated when is decided by its SignalingSession.
+ *
+ * Invariants:
+ * 1. At most one transport per PeerConnection (`publish`, `subscribe`), made when first needed.
+ * 2. A track is known to the room from `announce()` on, exactly while its producer is open.
+ * 3. A producer is paused exactly while one of its mute flags is set.
+ * 4. `close()` happens once; it ends everything above and tells the Room and Redis once.
+ */
+export class User {
+  readonly session: SessionRecord;
+  readonly signaling: SignalingSession;
+  readonly #room: UserOwner;
+  readonly #log: Logger;
+  readonly #transports = new Map<Peer, Promise<WebRtcTransport>>();
+  readonly #tracks = new Map<string, LocalTrack>();
+  readonly #consumers = new Set<Consumer>();
+  #connectivity: Connectivity = NOT_CONNECTED;
+  #deadline: NodeJS.Timeout | null = null;
+  #announced = false;
+  #closed = false;
+
+  constructor(session: SessionRecord, room: UserOwner, log: Logger, metrics: NodeMetrics) {
+    this.session = session;
+    this.#room = room;
+    this.#log = log.child({ userId: session.userId, sessionId: session.sessionId });
+    this.signaling = new SignalingSession(this, room, this.#log, metrics);
+  }
+
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  get tracks(): readonly TrackState[] {
+    return this.#announced ? [...this.#tracks.values()].map(({ state }) => state) : [];
+  }
+
+  get counts(): { producers: number; consumers: number } {
+    return { producers: this.#tracks.size, consumers: this.#consumers.size };
+  }
+
+  /** The session stands: from now on its tracks are told to Redis and to the room. */
+  announce(): Promise<FactResult> {
+    this.#announced = true;
+    const joined = this.#commit({ op: 'session.joined', sessionId: this.session.sessionId });
+    for (const { state } of this.#tracks.values()) void this.#commit({ op: 'track.created', track: state });
+    if (this.#tracks.size > 0) this.#room.localTracksChanged();
+    return joined;
+  }
+
+  async #commit(body: NodeFactBody): Promise<FactResult> {
+    const result = await this.#room.commit(body);
+    // Redis says this session lives elsewhere or nowhere: what is left of it here ends.
+    if (result.status === 'fenced' && !this.#closed) {
+      this.#log.warn({ op: body.op }, 'the session is not on this node any more; closing it');
+      this.close(null);
+    }
+    return result;
+  }
+
+  // ── Transports ───────────────────────────────────────────────────────────────────────────────
+
+  /** The transport of one PeerConnection, made if it is not there. */
+  transport(peer: Peer): Promise<WebRtcTransport> {
+    const known = this.#transports.get(peer);
+    if (known) return known;
+    const made = this.#createTransport(peer);
+    this.#transports.set(peer, made);
+    made.catch(() => this.#transports.delete(peer));
+    return made;
+  }
+
+  async #createTransport(peer: Peer): Promise<WebRtcTransport> {
+    const transport = await this.#room.router.createWebRtcTransport({
+      webRtcServer: this.#room.pooled.webRtcServer,
+      enableUdp: true,
+      enableTcp: true,
+      preferUdp: true,
+      iceConsentTimeout: ICE_CONSENT_TIMEOUT_S,
+      initialAvailableOutgoingBitrate: INITIAL_OUTGOING_BITRATE,
+    });
+    if (this.#closed) {
+      transport.close();
+      throw new ProblemError('session_gone');
+    }
+    const update = () => {
+      if (transport.closed) return;
+      const up =
+        (transport.iceState === 'connected' || transport.iceState === 'completed') &&
+        transport.dtlsState === 'connected';
+      const before = this.#connectivity[peer];
+      this.#setConnectivity(peer, up ? 'connected' : before === 'connected' || before === 'lost' ? 'lost' : 'new');
+    };
+    transport.on('icestatechange', update);
+    transport.on('dtlsstatechange', update);
+    transport.observer.once('close', () => {
+      this.#transports.delete(peer);
+      this.#setConnectivity(peer, null);
+    });
+    this.#setConnectivity(peer, 'new');
+    return transport;
+  }
+
+  /** What SDP says of a transport: its own ICE and DTLS parameters, this node's announced addresses. */
+  describe(transport: WebRtcTransport): LocalTransportDescription {
+    const { iceParameters, dtlsParameters } = transport;
+    return { iceParameters, dtlsParameters, iceCandidates: this.#room.pooled.candidates };
+  }
+
+  #setConnectivity(peer: Peer, state: PeerState | null): void {
+    if (this.#closed || this.#connectivity[peer] === state) return;
+    const before = this.#connectivity;
+    this.#connectivity = { ...before, [peer]: state };
+    const { sessionId } = this.session;
+    const change = connectivityChange(before, this.#connectivity);
+    if (change?.type === 'connected') void this.#commit({ op: 'session.connected', sessionId });
+    if (change?.type === 'disconnected') {
+      void this.#commit({ op: 'session.disconnected', sessionId, peer: change.peer });
+    }
+    this.#armDeadline();
+  }
+
+  /** One timer: for the first connection, or for the grace time after the last one was lost. */
+  #armDeadline(): void {
+    if (this.#deadline) clearTimeout(this.#deadline);
+    this.#deadline = null;
+    const waitMs = isGone(this.#connectivity)
+      ? this.#room.graceMs
+      : isAwaited(this.#connectivity)
+        ? FIRST_CONNECTION_MS
+        : null;
+    if (waitMs === null) return;
+    this.#deadline = setTimeout(() => this.close('connection_lost'), waitMs);
+    this.#deadline.unref();
+  }
+
+  // ── Producers ────────────────────────────────────────────────────────────────────────────────
+
+  /** Makes a producer for one media section. @returns its id. */
+  async produce(transport: WebRtcTransport, action: ProduceAction): Promise<string> {
+    const { kind, source, rtpParameters } = action;
+    const producer = await transport.produce({ kind, rtpParameters, paused: action.paused });
+    const { userId, sessionId, nodeId, ordinal } = this.session;
+    const trackId = makeTrackId(userId, source, ordinal);
+    const state: TrackState = {
+      trackId,
+      producerId: producer.id,
+      userId,
+      sessionId,
+      nodeId,
+      kind,
+      source,
+      paused: action.paused,
+      mutedByUser: action.paused,
+      mutedByModerator: false,
+    };
+    this.#tracks.set(trackId, { producer, state });
+    producer.observer.once('close', () => {
+      if (this.#tracks.get(trackId)?.producer !== producer) return;
+      this.#tracks.delete(trackId);
+      this.signaling.producerClosed(producer.id);
+      if (!this.#announced || this.#closed) return;
+      void this.#commit({ op: 'track.closed', trackId, producerId: producer.id });
+      this.#room.localTracksChanged();
+    });
+    if (this.#announced) {
+      void this.#commit({ op: 'track.created', track: state });
+      this.#room.localTracksChanged();
+    }
+    return producer.id;
+  }
+
+  closeProducer(producerId: string): void {
+    this.#trackOf(producerId)?.producer.close();
+  }
+
+  trackIdOf(producerId: string): string | null {
+    return this.#trackOf(producerId)?.state.trackId ?? null;
+  }
+
+  #trackOf(producerId: string): LocalTrack | undefined {
+    return this.#tracks.values().find(({ producer }) => producer.id === producerId);
+  }
+
+  /** The client's own direction or call (`user`), or a moderator's call. */
+  async muteProducer(producerId: string, { muted, by }: PatchTrackRequest): Promise<TrackState> {
+    const track = this.#trackOf(producerId);
+    if (!track) throw new ProblemError('track_not_found');
+    const before = track.state;
+    const mutedByUser = by === 'user' ? muted : before.mutedByUser;
+    const mutedByModerator = by === 'moderator' ? muted : before.mutedByModerator;
+    if (mutedByUser === before.mutedByUser && mutedByModerator === before.mutedByModerator) return before;
+    const paused = mutedByUser || mutedByModerator;
+    track.state = { ...before, mutedByUser, mutedByModerator, paused };
+    if (this.#announced) {
+      void this.#commit({ op: 'track.updated', track: track.state });
+      this.#room.localTracksChanged();
+    }
+    await (paused ? track.producer.pause() : track.producer.resume());
+    return track.state;
+  }
+
+  async muteTrack(trackId: string, request: PatchTrackRequest): Promise<TrackState> {
+    const track = this.#tracks.get(trackId);
+    if (!track) throw new ProblemError('track_not_found');
+    return this.muteProducer(track.producer.id, request);
+  }
+
+  // ── Consumers ────────────────────────────────────────────────────────────────────────────────
+
+  /** Makes a paused consumer in section `mid`; the answer to its offer resumes it. */
+  async consume(
+    transport: WebRtcTransport,
+    request: { producerId: string; rtpCapabilities: RtpCapabilities; mid: string },
+  ): Promise<Consumer> {
+    const consumer = await transport.consume({ ...request, paused: true });
+    this.#consumers.add(consumer);
+    consumer.observer.once('close', () => this.#consumers.delete(consumer));
+    return consumer;
+  }
+
+  canConsume(producerId: string, rtpCapabilities: RtpCapabilities): boolean {
+    return this.#room.router.canConsume({ producerId, rtpCapabilities });
+  }
+
+  reportFailedConsumer(trackId: string, code: string): void {
+    void this.#commit({ op: 'consumer.failed', sessionId: this.session.sessionId, trackId, code });
+  }
+
+  // ── End ──────────────────────────────────────────────────────────────────────────────────────
+
+  /**
+   * Idempotent.
+   * @param reason told to Redis in `user.left`; null if Redis knows already.
+   */
+  close(reason: LeaveReason | null): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    if (this.#deadline) clearTimeout(this.#deadline);
+    this.signaling.close();
+    for (const transport of this.#transports.values()) {
+      // One that could not be made has nothing to close; its maker was told.
+      transport.then(
+        (made) => made.close(),
+        () => undefined,
+      );
+    }
+    const hadTracks = this.#announced && this.#tracks.size > 0;
+    this.#tracks.clear();
+    if (reason !== null && this.#announced) {
+      void this.#room.commit({ op: 'session.left', sessionId: this.session.sessionId, reason });
+    }
+    this.#log.info({ reason }, 'session closed');
+    if (hadTracks) this.#room.localTracksChanged();
+    this.#room.userClosed(this);
+  }
+}
