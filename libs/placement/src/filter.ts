@@ -1,0 +1,24 @@
+import type { NodeRecord } from '@mediaserver/contracts';
+import { predictedLoad } from './load.ts';
+import type { Exclusion, PlacementRequest } from './types.ts';
+
+/** Why a node cannot take this at all; null if it can. */
+export function exclusionOf(
+  node: NodeRecord,
+  request: Pick<PlacementRequest, 'region' | 'codecTableVersion' | 'weight'>,
+  maxLoad: number,
+): Exclusion | null {
+  if (!node.alive) {
+    return 'lease_lapsed';
+  }
+  if (node.state !== 'ready') {
+    return 'not_ready';
+  }
+  if (node.descriptor.codecTableVersion !== request.codecTableVersion) {
+    return 'other_codec_table';
+  }
+  if (request.region !== null && node.descriptor.region !== request.region) {
+    return 'other_region';
+  }
+  return predictedLoad(node, request.weight) > maxLoad ? 'full' : null;
+}
