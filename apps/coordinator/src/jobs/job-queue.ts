@@ -1,0 +1,50 @@
+import type { Logger } from '@mediaserver/telemetry';
+import { Queue, Worker, type Processor, type WorkerOptions } from 'bullmq';
+import { Redis } from 'ioredis';
+
+/** One hash tag, so that the scripts of all queues also run on Redis Cluster. */
+const PREFIX = '{ms-jobs}';
+/** A dead processor's job is taken over within about twice this. */
+const LOCK_MS = 5_000;
+
+/** A connection as BullMQ needs it: commands wait for Redis to come back instead of failing. */
+export function openJobsConnection(url: string, name: string): Redis {
+  return new Redis(url, { connectionName: name, maxRetriesPerRequest: null, lazyConnect: false });
+}
+
+/** @param connection shared by all queues; the processor's own blocking connection is made from it. */
+export function openQueue<T>(name: string, connection: Redis, log: Logger): Queue<T> {
+  const queue = new Queue<T>(name, {
+    connection,
+    prefix: PREFIX,
+    defaultJobOptions: { removeOnComplete: true, removeOnFail: 100 },
+  });
+  // Redis being away is told once, by the registry.
+  queue.on('error', (error) => log.debug({ queue: name, reason: error.message }, 'job queue'));
+  return queue;
+}
+
+/**
+ * A processor whose jobs survive its death: BullMQ's own settings (30 s, one stall) would hold a
+ * room's events back for a minute and then drop the job.
+ */
+export function openProcessor<T>(
+  name: string,
+  connection: Redis,
+  log: Logger,
+  process: Processor<T>,
+  options: Pick<WorkerOptions, 'concurrency'>,
+): Worker<T> {
+  const worker = new Worker<T>(name, process, {
+    ...options,
+    connection,
+    prefix: PREFIX,
+    lockDuration: LOCK_MS,
+    stalledInterval: LOCK_MS,
+    maxStalledCount: 1_000_000,
+    drainDelay: 1,
+  });
+  worker.on('error', (error) => log.debug({ queue: name, reason: error.message }, 'job processor'));
+  worker.on('failed', (_job, error) => log.warn({ queue: name, reason: error.message }, 'job failed'));
+  return worker;
+}

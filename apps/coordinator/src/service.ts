@@ -1,0 +1,163 @@
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { ControlClient } from '@mediaserver/control';
+import { Registry } from '@mediaserver/registry';
+import { createCoordinatorMetrics, type Logger } from '@mediaserver/telemetry';
+import type { Express } from 'express';
+import { Background } from './background.ts';
+import type { Config } from './config.ts';
+import { Coordinator } from './coordinator.ts';
+import { ApiKeys } from './http/auth.ts';
+import { createApp } from './http/create-app.ts';
+import { openJobsConnection } from './jobs/job-queue.ts';
+import { ReaperJobs } from './jobs/reaper-jobs.ts';
+import { WebhookJobs } from './jobs/webhook-jobs.ts';
+import { NodeClient } from './node-client.ts';
+import { NodeDirectory } from './node-directory.ts';
+import { createOpsApp } from './ops-app.ts';
+import { SessionCache } from './session-cache.ts';
+import { FactDelivery } from './webhooks/fact-delivery.ts';
+import { SignalLane } from './webhooks/signal-lane.ts';
+import { WebhookSender } from './webhooks/webhook-sender.ts';
+
+/** The service cannot start; the message is one line for the operator. */
+export class StartError extends Error {
+  override name = 'StartError';
+}
+
+/** What is open, closed in the reverse order. */
+type Closer = () => Promise<unknown>;
+
+/**
+ * A running coordinator.
+ *
+ * Invariants:
+ * 1. `close()` may be called at any time, any number of times, and afterwards nothing is open.
+ * 2. Calls under way at `close()` are answered, if they take no longer than the shutdown timeout.
+ * 3. It starts and stays up without Redis.
+ */
+export class CoordinatorService {
+  readonly #closers: Closer[] = [];
+  #closing: Promise<void> | null = null;
+  #apiUrl = '';
+  #opsUrl = '';
+
+  private constructor() {
+    // Made by `start`.
+  }
+
+  get apiUrl(): string {
+    return this.#apiUrl;
+  }
+  get opsUrl(): string {
+    return this.#opsUrl;
+  }
+
+  /** @throws StartError if an address cannot be listened on. */
+  static async start(config: Config, log: Logger): Promise<CoordinatorService> {
+    const service = new CoordinatorService();
+    try {
+      await service.#start(config, log);
+      return service;
+    } catch (error) {
+      await service.close();
+      throw error;
+    }
+  }
+
+  async #start(config: Config, log: Logger): Promise<void> {
+    const metrics = createCoordinatorMetrics();
+    const registry = Registry.open({ url: config.redisUrl, name: config.coordinatorId, log });
+    this.#closers.push(() => registry.close());
+    const control = new ControlClient({
+      tls: config.controlTls,
+      onCall: (command, seconds, outcome) => metrics.controlRequestSeconds.observe({ command, outcome }, seconds),
+    });
+    this.#closers.push(() => control.close());
+    const nodes = new NodeDirectory(registry);
+    const client = new NodeClient(control, nodes);
+    const background = new Background(log);
+    this.#closers.push(() => background.close());
+    const coordinator = new Coordinator({
+      registry,
+      nodes,
+      client,
+      background,
+      metrics,
+      log,
+      cache: new SessionCache(),
+    });
+
+    const connection = openJobsConnection(config.jobsRedisUrl, `${config.coordinatorId}-jobs`);
+    connection.on('error', () => undefined);
+    this.#closers.push(async () => connection.disconnect());
+    const reaper = new ReaperJobs({
+      registry,
+      connection,
+      log,
+      onRoomClosed: (room, nodeIds, reason) => coordinator.tellRoomClosed(room, nodeIds, reason),
+    });
+    this.#closers.push(() => reaper.close());
+    if (config.webhook) {
+      const sender = new WebhookSender(config.webhook);
+      this.#closers.push(() => sender.close());
+      const delivery = new FactDelivery({ registry, sender, metrics, log });
+      const jobs = new WebhookJobs({ registry, delivery, connection, log, concurrency: config.webhook.concurrency });
+      this.#closers.push(() => jobs.close());
+      const signals = new SignalLane({ registry, client, sender, metrics, log });
+      signals.start();
+      this.#closers.push(() => signals.close());
+    }
+
+    const ops = createOpsApp({
+      metrics,
+      isReady: () => this.#closing === null && this.#apiUrl !== '',
+      isRegistryConnected: () => registry.connected,
+    });
+    this.#opsUrl = await this.#listen('OPS', ops, config.ops, 0);
+    const api = createApp({ coordinator, keys: new ApiKeys(config.keyHashes), log, metrics });
+    this.#apiUrl = await this.#listen('API', api, config.api, config.shutdownTimeoutMs);
+  }
+
+  async #listen(
+    name: string,
+    app: Express,
+    { host, port }: { host: string; port: number },
+    graceMs: number,
+  ): Promise<string> {
+    const server = createServer({ keepAliveTimeout: 65_000, headersTimeout: 10_000, requestTimeout: 30_000 }, app);
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', (error: NodeJS.ErrnoException) => {
+        const reason = error.code === 'EADDRINUSE' ? 'it is taken by another process' : (error.code ?? error.message);
+        reject(new StartError(`cannot listen on ${host}:${port} (${name}_HOST, ${name}_PORT): ${reason}`));
+      });
+      server.listen(port, host, resolve);
+    });
+    this.#closers.push(() => closeServer(server, graceMs));
+    const address = server.address();
+    const bound = isAddress(address) ? address.port : port;
+    return `http://${host.includes(':') ? `[${host}]` : host}:${bound}`;
+  }
+
+  /** Idempotent: every call returns when everything is closed. */
+  close(): Promise<void> {
+    this.#closing ??= (async () => {
+      for (const close of this.#closers.toReversed()) await close();
+    })();
+    return this.#closing;
+  }
+}
+
+function isAddress(address: string | AddressInfo | null): address is AddressInfo {
+  return typeof address === 'object' && address !== null;
+}
+
+async function closeServer(server: Server, graceMs: number): Promise<void> {
+  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+  // Kept-alive connections turn idle only when their last call is answered.
+  const idle = setInterval(() => server.closeIdleConnections(), 50);
+  const force = setTimeout(() => server.closeAllConnections(), graceMs);
+  await closed;
+  clearInterval(idle);
+  clearTimeout(force);
+}
