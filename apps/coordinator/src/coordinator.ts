@@ -80,7 +80,7 @@ export type CallRegistry = Pick<
   | 'admitSession'
   | 'withdrawSession'
   | 'findSessions'
-  | 'reapSessions'
+  | 'endSession'
   | 'readEvents'
 >;
 
@@ -340,9 +340,15 @@ export class Coordinator {
 
   async #closeSession(room: RoomRecord, session: SessionRecord, reason: LeaveReason): Promise<void> {
     const { sessionId, roomSessionId } = session;
-    await ignoringGone(
-      this.#parts.client.send(destination(room, session), 'session.close', { roomSessionId, sessionId, reason }),
-    );
+    const { client, registry } = this.#parts;
+    try {
+      await ignoringGone(
+        client.send(destination(room, session), 'session.close', { roomSessionId, sessionId, reason }),
+      );
+    } catch (error) {
+      if (!isNodeTrouble(error)) throw error;
+      await registry.endSession({ tenant: room.tenant, roomId: room.roomId, roomSessionId, sessionId }, reason);
+    }
   }
 
   // --- Media

@@ -23,6 +23,7 @@ const COMMANDS = {
   expire_room: { keys: ['index', 'room', 'log'], with: ['_room'] },
   admit_session: { keys: ['cluster', 'index', 'room', 'log'], with: ['_nodes', '_room'] },
   withdraw_session: { keys: ['index', 'room', 'log'], with: ['_room'] },
+  end_session: { keys: ['index', 'room', 'log'], with: ['_room'] },
   expire_join: { keys: ['index', 'room', 'log'], with: ['_room'] },
   find_sessions: { keys: ['room'], with: [] },
   session_joined: { keys: ['index', 'room', 'log'], with: ['_room', '_fact'] },

@@ -1,4 +1,11 @@
-import type { LoadReport, NodeDescriptor, NodeRecord, NodeState, RoomRecord } from '@mediaserver/contracts';
+import type {
+  LeaveReason,
+  LoadReport,
+  NodeDescriptor,
+  NodeRecord,
+  NodeState,
+  RoomRecord,
+} from '@mediaserver/contracts';
 import type { Redis } from 'ioredis';
 import { z } from 'zod';
 import { Commands, type CommandName } from './commands.ts';
@@ -418,6 +425,11 @@ export class Registry {
   /** Takes back an admission whose node did not create the session. Without effect once it joined. No event. */
   async withdrawSession(ref: SessionRef): Promise<void> {
     await this.#run('withdraw_session', z.unknown(), { ...refOf(ref), sessionId: ref.sessionId });
+  }
+
+  /** Ends a session whose node does not answer, with its facts; the node is fenced. Without effect once it is gone. */
+  async endSession(ref: SessionRef, reason: LeaveReason): Promise<void> {
+    await this.#run('end_session', z.unknown(), { ...refOf(ref), sessionId: ref.sessionId, reason });
   }
 
   /** The sessions of one user, joining ones too; costs what the user has. Null: no such room. */
