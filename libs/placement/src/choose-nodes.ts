@@ -1,9 +1,9 @@
-import type { NodeRecord } from '@mediaserver/contracts';
 import { exclusionOf } from './filter.ts';
-import { sessionCost } from './load.ts';
+import { predictedLoad, sessionCost } from './load.ts';
 import { spread } from './policies/spread.ts';
 import { sticky } from './policies/sticky.ts';
 import { twoChoices } from './policies/two-choices.ts';
+import type { Rated } from './rated.ts';
 import type { Exclusion, PlacementDecision, PlacementLimits, PlacementRequest } from './types.ts';
 
 export const DEFAULT_LIMITS: PlacementLimits = { maxLoad: 0.9, stickyLoad: 0.8, maxCandidates: 3 };
@@ -16,19 +16,30 @@ export function chooseNodes(request: PlacementRequest): PlacementDecision {
   const { room, weight, random } = request;
   const limits = { ...DEFAULT_LIMITS, ...request.limits };
   const excluded: Record<string, Exclusion> = {};
-  const usable: NodeRecord[] = [];
+  const usable: Rated[] = [];
   for (const node of request.nodes) {
-    const exclusion = exclusionOf(node, request, limits.maxLoad);
+    const load = predictedLoad(node, weight);
+    const exclusion = exclusionOf(node, load, request, limits.maxLoad);
     if (exclusion === null) {
-      usable.push(node);
+      usable.push({ node, load });
     } else {
       excluded[node.descriptor.nodeId] = exclusion;
     }
   }
 
-  const ordered = order(usable);
+  const count = limits.maxCandidates;
+  let ordered: readonly Rated[];
+  if (room === undefined) {
+    ordered = twoChoices(usable, count, random);
+  } else if (request.strategy === 'spread') {
+    ordered = spread(usable, room, count);
+  } else {
+    const own = sticky(usable, room, limits.stickyLoad, count);
+    const others = own.length === 0 ? usable : usable.filter((one) => !own.includes(one));
+    ordered = [...own, ...twoChoices(others, count - own.length, random)];
+  }
   return {
-    candidates: ordered.slice(0, limits.maxCandidates).map((node) => ({
+    candidates: ordered.map(({ node }) => ({
       nodeId: node.descriptor.nodeId,
       bootId: node.descriptor.bootId,
       weight,
@@ -37,13 +48,4 @@ export function chooseNodes(request: PlacementRequest): PlacementDecision {
     })),
     excluded,
   };
-
-  function order(nodes: NodeRecord[]): NodeRecord[] {
-    if (room !== undefined && request.strategy === 'spread') {
-      return spread(nodes, room, weight);
-    }
-    const own = room === undefined ? [] : sticky(nodes, room, weight, limits.stickyLoad);
-    const others = own.length === 0 ? nodes : nodes.filter((node) => !own.includes(node));
-    return [...own, ...twoChoices(others, weight, limits.maxCandidates - own.length, random)];
-  }
 }

@@ -1,11 +1,11 @@
 import type { NodeRecord } from '@mediaserver/contracts';
-import { predictedLoad } from './load.ts';
 import type { Exclusion, PlacementRequest } from './types.ts';
 
-/** Why a node cannot take this at all; null if it can. */
+/** Why a node cannot take this at all; null if it can. `load` is what it would come to. */
 export function exclusionOf(
   node: NodeRecord,
-  request: Pick<PlacementRequest, 'region' | 'codecTableVersion' | 'weight'>,
+  load: number,
+  request: Pick<PlacementRequest, 'region' | 'codecTableVersion'>,
   maxLoad: number,
 ): Exclusion | null {
   if (!node.alive) {
@@ -20,5 +20,5 @@ export function exclusionOf(
   if (request.region !== null && node.descriptor.region !== request.region) {
     return 'other_region';
   }
-  return predictedLoad(node, request.weight) > maxLoad ? 'full' : null;
+  return load > maxLoad ? 'full' : null;
 }

@@ -1,5 +1,4 @@
-import type { NodeRecord } from '@mediaserver/contracts';
-import { predictedLoad } from '../load.ts';
+import { firstOf, type Rated } from '../rated.ts';
 import type { PlacementRequest } from '../types.ts';
 
 /**
@@ -7,14 +6,13 @@ import type { PlacementRequest } from '../types.ts';
  * Users of one room on one node need no pipe.
  */
 export function sticky(
-  nodes: readonly NodeRecord[],
+  usable: readonly Rated[],
   room: NonNullable<PlacementRequest['room']>,
-  weight: number,
   stickyLoad: number,
-): NodeRecord[] {
-  const rank = (node: NodeRecord): number =>
-    node.descriptor.nodeId === room.homeNodeId ? Infinity : (room.sessionsPerNode[node.descriptor.nodeId] ?? 0);
-  return nodes
-    .filter((node) => rank(node) > 0 && predictedLoad(node, weight) < stickyLoad)
-    .sort((a, b) => (rank(a) === rank(b) ? predictedLoad(a, weight) - predictedLoad(b, weight) : rank(b) - rank(a)));
+  count: number,
+): Rated[] {
+  const rank = ({ node: { descriptor } }: Rated): number =>
+    descriptor.nodeId === room.homeNodeId ? Infinity : (room.sessionsPerNode[descriptor.nodeId] ?? 0);
+  const own = usable.filter((one) => one.load < stickyLoad && rank(one) > 0);
+  return firstOf(own, count, (a, b) => (rank(a) === rank(b) ? a.load - b.load : rank(b) - rank(a)));
 }
