@@ -1,21 +1,11 @@
 export * from './types.ts';
 export { SdpError } from './sdp-error.ts';
 export { routerCodecs } from './router-codecs.ts';
+export { routerRtpCapabilities } from './ortc.ts';
 export { deviceCapabilities } from './device-capabilities.ts';
-export {
-  abandonPublish,
-  completePublish,
-  createPubState,
-  planPublish,
-  producerClosed,
-  type ApplyPlan,
-  type PublishAnswer,
-  type PublishInput,
-  type PublishOutcome,
-  type PublishPlan,
-  type PubState,
-  type ReplayPlan,
-} from './pub-state.ts';
+export { createPubState, producerClosed, type PubState } from './pub-state.ts';
+export { planPublish, type ApplyPlan, type PublishInput, type PublishPlan, type ReplayPlan } from './pub-plan.ts';
+export { abandonPublish, completePublish, type PublishAnswer, type PublishOutcome } from './pub-complete.ts';
 export {
   addConsumer,
   applyAnswer,

@@ -1,60 +1,80 @@
-import type { PublishTrack } from '@mediaserver/contracts';
-import type { LocalTransportDescription, NegotiationContext, PubAction, PubSectionResult, SdpWarning } from './types.ts';
+/**
+ * The negotiation of one PUB PeerConnection, between two offers (RFC 3264 §8, RFC 8829 §5).
+ *
+ * Invariants
+ * 1. `sections[i]` is what was last answered for m-line i; the list never gets shorter.
+ * 2. A producer id stands in exactly one section, and that section is `live`.
+ * 3. The sources of live sections differ.
+ * 4. `connection` is set by the first `connect` and its certificate and DTLS role never change afterwards.
+ * 5. `lastOffer.replayOf` is set only while the answer still tells the truth: a producer closed by the server clears it.
+ * 6. States are never changed in place; dropping a plan leaves everything as it was.
+ */
+import type { DtlsFingerprint, RtpParameters } from 'mediasoup/types';
+import type { PubSectionResult } from './types.ts';
 
-/** The negotiation of one PUB PeerConnection between two offers: plain data, never changed in place. */
+export interface LivePubSection {
+  readonly phase: 'live';
+  readonly mid: string;
+  readonly kind: 'audio' | 'video';
+  readonly source: string;
+  readonly producerId: string;
+  /** The client sends nothing now (`inactive`); mute is another thing and not known here. */
+  readonly paused: boolean;
+  readonly rtpParameters: RtpParameters;
+}
+
+/**
+ * `idle`: in the session without a producer. `revoked`: its producer was closed by the server; nothing is produced
+ * from it until the client offers it as not sending. `closed`: answered with port 0, the index may be recycled.
+ */
+export type PubSection =
+  | LivePubSection
+  | { readonly phase: 'idle' | 'revoked'; readonly mid: string; readonly kind: string }
+  | { readonly phase: 'closed'; readonly mid: string | undefined; readonly kind: string };
+
+export interface PubConnection {
+  readonly fingerprints: readonly DtlsFingerprint[];
+  readonly iceUfrag: string;
+  /** `a=setup` of our answers. */
+  readonly localSetup: 'active' | 'passive';
+}
+
 export interface PubState {
   readonly generation: number;
-}
-
-export interface PublishInput extends NegotiationContext {
-  readonly sdp: string;
-  readonly tracks: readonly PublishTrack[];
-}
-
-/** The same offer was answered already (case 25): send this again, do nothing. */
-export interface ReplayPlan {
-  readonly type: 'replay';
-  readonly sdp: string;
-  readonly sections: readonly PubSectionResult[];
-}
-/** A pending offer. Dropping it is the rollback. */
-export interface ApplyPlan {
-  readonly type: 'apply';
-  readonly actions: readonly PubAction[];
-  readonly warnings: readonly SdpWarning[];
-}
-export type PublishPlan = ReplayPlan | ApplyPlan;
-
-export interface PublishOutcome {
-  /** As after the actions ran. */
-  readonly transport: LocalTransportDescription;
-  /** One for each `produce` action, by mid. */
-  readonly producerIds: ReadonlyMap<string, string>;
-  /** Decimal, below 2^63; the same for the whole generation. */
-  readonly sdpSessionId: string;
-}
-
-export interface PublishAnswer {
-  readonly state: PubState;
-  readonly sdp: string;
-  readonly sections: readonly PubSectionResult[];
+  readonly connection: PubConnection | null;
+  readonly sections: readonly PubSection[];
+  /** Version of our `o=` line in the last answer. */
+  readonly answerVersion: number;
+  readonly lastOffer: {
+    readonly sessionId: string;
+    readonly version: string;
+    readonly replayOf: {
+      readonly digest: string;
+      readonly sdp: string;
+      readonly sections: readonly PubSectionResult[];
+    } | null;
+  } | null;
 }
 
 export function createPubState(generation: number): PubState {
-  return { generation };
+  return { generation, connection: null, sections: [], answerVersion: 0, lastOffer: null };
 }
-/** @throws SdpError, and then nothing has changed anywhere. */
-export function planPublish(_state: PubState, _input: PublishInput): PublishPlan {
-  throw new Error('not yet');
+
+/**
+ * A producer was closed by the server (by API, by its Worker). Its section is answered `inactive` from the next
+ * offer on, until the client offers it as not sending; ids that are not known change nothing.
+ */
+export function producerClosed(state: PubState, producerId: string): PubState {
+  const index = state.sections.findIndex((section) => section.phase === 'live' && section.producerId === producerId);
+  const section = state.sections[index];
+  if (section?.phase !== 'live') return state;
+  return {
+    ...forgetReplay(state),
+    sections: state.sections.with(index, { phase: 'revoked', mid: section.mid, kind: section.kind }),
+  };
 }
-export function completePublish(_plan: ApplyPlan, _outcome: PublishOutcome): PublishAnswer {
-  throw new Error('not yet');
-}
-/** The state after a plan's actions failed half-way: `done` are those that succeeded, newly produced ones closed again by the caller. */
-export function abandonPublish(_plan: ApplyPlan, _done: readonly PubAction[]): PubState {
-  throw new Error('not yet');
-}
-/** A producer was closed by the server. Its section is answered `inactive` from the next offer on, until the client stops it. */
-export function producerClosed(_state: PubState, _producerId: string): PubState {
-  throw new Error('not yet');
+
+/** Invariant 5. */
+export function forgetReplay(state: PubState): PubState {
+  return state.lastOffer ? { ...state, lastOffer: { ...state.lastOffer, replayOf: null } } : state;
 }

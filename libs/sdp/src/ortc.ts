@@ -1,0 +1,76 @@
+/**
+ * The only place that touches `mediasoup/ortc`. It changes its arguments (so they are cloned), draws random
+ * SSRCs (so its results are thrown away; SSRCs come from `consumer.rtpParameters` alone), and throws errors of
+ * its own kinds (so they are caught and read as "no").
+ */
+import type { MediaKind } from '@mediaserver/contracts';
+import * as ortc from 'mediasoup/ortc';
+import type { RtpCapabilities, RtpCodecCapability, RtpCodecParameters, RtpParameters } from 'mediasoup/types';
+import { routerCodecs } from './router-codecs.ts';
+
+/** What `router.rtpCapabilities` of a Router made from `routerCodecs()` is. */
+export function routerRtpCapabilities(): RtpCapabilities {
+  return ortc.generateRouterRtpCapabilities(routerCodecs());
+}
+
+export function isRtx(codec: { readonly mimeType: string }): boolean {
+  return codec.mimeType.toLowerCase().endsWith('/rtx');
+}
+
+export interface CodecMatch {
+  readonly routerCodec: RtpCodecCapability;
+  /** The client's parameters; for H264 with the level that both ends can keep to. */
+  readonly parameters: Record<string, unknown>;
+}
+
+/**
+ * Finds the Router's codec for a client's, as `produce()` will: H264 by profile and packetization mode
+ * (RFC 6184 §8.2.2), VP9 by profile. AV1 by profile too, which mediasoup leaves out.
+ */
+export function matchRouterCodec(
+  codec: RtpCodecParameters,
+  candidates: readonly RtpCodecCapability[],
+): CodecMatch | null {
+  for (const candidate of candidates) {
+    if (!sameName(codec, candidate) || !sameAv1Profile(codec, candidate)) continue;
+    const clone = structuredClone(codec);
+    if (maps({ codecs: [clone], encodings: [] }, { codecs: [structuredClone(candidate)], headerExtensions: [] })) {
+      return { routerCodec: candidate, parameters: clone.parameters ?? {} };
+    }
+  }
+  return null;
+}
+
+/** Cheap test first: a mismatch in ortc costs an exception. */
+function sameName(codec: RtpCodecParameters, candidate: RtpCodecCapability): boolean {
+  return codec.mimeType.toLowerCase() === candidate.mimeType.toLowerCase() && codec.clockRate === candidate.clockRate;
+}
+
+function sameAv1Profile(codec: RtpCodecParameters, candidate: RtpCodecCapability): boolean {
+  if (codec.mimeType.toLowerCase() !== 'video/av1') return true;
+  return Number(codec.parameters?.['profile'] ?? 0) === Number(candidate.parameters?.['profile'] ?? 0);
+}
+
+function maps(parameters: RtpParameters, capabilities: RtpCapabilities): boolean {
+  try {
+    ortc.validateAndNormalizeRtpParameters(parameters);
+    ortc.getProducerRtpParametersMapping(parameters, capabilities);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Whether `transport.produce()` would take these parameters, as far as that is decided before the Worker. */
+export function canProduce(kind: MediaKind, parameters: RtpParameters, router: RtpCapabilities): boolean {
+  try {
+    const clone = structuredClone(parameters);
+    ortc.validateAndNormalizeRtpParameters(clone);
+    const capabilities = structuredClone(router);
+    const mapping = ortc.getProducerRtpParametersMapping(clone, capabilities);
+    ortc.getConsumableRtpParameters(kind, clone, capabilities, mapping);
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,145 @@
+import { forgetReplay, type PubSection, type PubState } from './pub-state.ts';
+import type { ApplyPlan } from './pub-plan.ts';
+import type { SectionPlan } from './pub-section.ts';
+import { isRtpKind } from './remote-transport.ts';
+import type { LocalTransportDescription, ProducerAction, PubAction, PubSectionResult } from './types.ts';
+import { SdpLines, writeSessionHead, writeTransport } from './write-sdp.ts';
+
+export interface PublishOutcome {
+  /** As after the actions ran. */
+  readonly transport: LocalTransportDescription;
+  /** One for each `produce` action, by mid. */
+  readonly producerIds: ReadonlyMap<string, string>;
+  /** Decimal, below 2^63; the same for the whole generation. */
+  readonly sdpSessionId: string;
+}
+
+export interface PublishAnswer {
+  readonly state: PubState;
+  readonly sdp: string;
+  readonly sections: readonly PubSectionResult[];
+}
+
+/** All actions of the plan ran: the answer (RFC 8829 §5.3) and the new state. */
+export function completePublish(plan: ApplyPlan, outcome: PublishOutcome): PublishAnswer {
+  const sections = plan.sections.map(({ next }) => withProducer(next, outcome.producerIds));
+  const results = plan.sections.map((section, index) => resultOf(section, sections[index] ?? section.next));
+  const answerVersion = plan.before.answerVersion + 1;
+  const sdp = writeAnswer(plan, outcome, answerVersion);
+  const { sessionId, version } = plan.document.origin;
+  return {
+    state: {
+      generation: plan.before.generation,
+      connection: plan.connection,
+      sections,
+      answerVersion,
+      lastOffer: { sessionId, version, replayOf: { digest: plan.digest, sdp, sections: results } },
+    },
+    sdp,
+    sections: results,
+  };
+}
+
+/**
+ * The state after a plan's actions failed half-way. `done` are the actions that succeeded; the caller has closed
+ * what was newly produced. The client rolls its offer back, so sections keep their mids; those whose producer is
+ * gone will be produced anew from the next offer.
+ */
+export function abandonPublish(plan: ApplyPlan, done: readonly PubAction[]): PubState {
+  const connected = done.some(({ type }) => type === 'connect' || type === 'restartIce');
+  const undone = done.filter(
+    (action) => action.type === 'closeProducer' || action.type === 'pauseProducer' || action.type === 'resumeProducer',
+  );
+  return {
+    ...forgetReplay(plan.before),
+    connection: connected ? plan.connection : plan.before.connection,
+    sections: undone.reduce(afterAction, plan.before.sections),
+  };
+}
+
+function afterAction(sections: readonly PubSection[], action: ProducerAction): readonly PubSection[] {
+  return sections.map((section) => {
+    if (section.phase !== 'live' || section.producerId !== action.producerId) return section;
+    if (action.type === 'closeProducer') return { phase: 'idle', mid: section.mid, kind: section.kind };
+    return { ...section, paused: action.type === 'pauseProducer' };
+  });
+}
+
+function withProducer(section: PubSection, producerIds: PublishOutcome['producerIds']): PubSection {
+  if (section.phase !== 'live' || section.producerId !== '') return section;
+  const producerId = producerIds.get(section.mid);
+  if (producerId === undefined) throw new TypeError(`No producer id for mid ${section.mid}`);
+  return { ...section, producerId };
+}
+
+function resultOf({ section, status, code }: SectionPlan, next: PubSection): PubSectionResult {
+  const live = next.phase === 'live' ? next : null;
+  return {
+    mid: section.mid ?? '',
+    status,
+    code,
+    producerId: live?.producerId ?? null,
+    kind: section.kind,
+    source: live?.source ?? null,
+  };
+}
+
+function writeAnswer(plan: ApplyPlan, { transport, sdpSessionId }: PublishOutcome, version: number): string {
+  const { document, sections, connection } = plan;
+  const accepted = new Set(
+    sections.flatMap(({ section, answer }) => (answer.accepted && section.mid !== undefined ? [section.mid] : [])),
+  );
+  const bundle =
+    document.bundles.map((mids) => mids.filter((mid) => accepted.has(mid))).find((mids) => mids.length > 0) ?? [];
+  const lines = new SdpLines();
+  writeSessionHead(lines, {
+    sdpSessionId,
+    version,
+    bundle,
+    extmapAllowMixed: document.extmapAllowMixed,
+    fingerprints: transport.dtlsParameters.fingerprints,
+  });
+  for (const section of sections) {
+    const renomination = [...document.iceOptions, ...section.section.iceOptions].includes('renomination');
+    writeSection(lines, section, transport, { setup: connection?.localSetup ?? 'passive', renomination });
+  }
+  return lines.text();
+}
+
+function writeSection(
+  lines: SdpLines,
+  { section, answer }: SectionPlan,
+  transport: LocalTransportDescription,
+  options: { readonly setup: string; readonly renomination: boolean },
+): void {
+  const rtp = isRtpKind(section.kind);
+  const formats = answer.codecs.length > 0 ? answer.codecs.map(({ payloadType }) => payloadType) : section.formats;
+  lines
+    .add(`m=${section.kind} ${answer.accepted ? 9 : 0} ${section.protocol} ${formats.join(' ')}`)
+    .add('c=IN IP4 0.0.0.0');
+  lines.addIf(answer.maxBitrate !== undefined, `b=TIAS:${answer.maxBitrate}`);
+  lines.addIf(section.mid !== undefined, `a=mid:${section.mid}`);
+  writeTransport(lines, transport, { ...options, candidates: answer.accepted });
+  if (!rtp) {
+    if (section.kind === 'application') writeSctp(lines, section.protocol);
+    return;
+  }
+  lines.add(`a=${answer.direction}`).add('a=rtcp-mux').addIf(section.rtcpReducedSize, 'a=rtcp-rsize');
+  lines.addIf(section.extmapAllowMixed, 'a=extmap-allow-mixed');
+  for (const codec of answer.codecs) lines.codec(codec);
+  for (const { parameters, direction } of answer.extensions) {
+    lines.add(`a=extmap:${parameters.id}${direction ? `/${direction}` : ''} ${parameters.uri}`);
+  }
+  // RFC 8853 §5.3.2: what we take, in the order offered; a stream that starts paused is left so.
+  for (const { rid } of answer.rids) lines.add(`a=rid:${rid} recv`);
+  lines.addIf(
+    answer.rids.length > 1,
+    `a=simulcast:recv ${answer.rids.map(({ rid, paused }) => (paused ? `~${rid}` : rid)).join(';')}`,
+  );
+}
+
+/** RFC 8841 §5, and the form before it that old clients write. No association is made behind it. */
+function writeSctp(lines: SdpLines, protocol: string): void {
+  if (protocol === 'DTLS/SCTP') lines.add('a=sctpmap:5000 webrtc-datachannel 1024');
+  else lines.add('a=sctp-port:5000').add('a=max-message-size:16384');
+}
