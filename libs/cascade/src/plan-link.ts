@@ -32,7 +32,8 @@ export interface LinkView {
 }
 
 export type LinkStep =
-  | { readonly type: 'openPipe' | 'closePipe' }
+  | { readonly type: 'openPipe' }
+  | { readonly type: 'closePipe' }
   | { readonly type: 'pipe' | 'unpipe' | 'pause' | 'resume' | 'drop'; readonly producerId: string };
 
 export interface LinkPlan {

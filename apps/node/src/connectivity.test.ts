@@ -1,0 +1,40 @@
+import { expect, it } from 'vitest';
+import { connectivityChange, isAwaited, isGone, type Connectivity } from './connectivity.ts';
+
+const state = (publish: Connectivity['publish'], subscribe: Connectivity['subscribe']): Connectivity => ({
+  publish,
+  subscribe,
+});
+
+it('tells the first connection and each return', () => {
+  expect(connectivityChange(state('new', 'new'), state('connected', 'new'))).toEqual({ type: 'connected' });
+  expect(connectivityChange(state('lost', 'connected'), state('connected', 'connected'))).toEqual({
+    type: 'connected',
+  });
+  expect(connectivityChange(state('connected', 'new'), state('connected', 'connected'))).toBeNull();
+});
+
+it('tells each loss with what is lost by now', () => {
+  expect(connectivityChange(state('connected', 'connected'), state('lost', 'connected'))).toEqual({
+    type: 'disconnected',
+    peer: 'publish',
+  });
+  expect(connectivityChange(state('lost', 'connected'), state('lost', 'lost'))).toEqual({
+    type: 'disconnected',
+    peer: 'both',
+  });
+  expect(connectivityChange(state('lost', 'lost'), state('lost', 'lost'))).toBeNull();
+});
+
+it('runs the grace time only when nothing is left', () => {
+  expect(isGone(state('lost', 'connected'))).toBe(false);
+  expect(isGone(state('lost', 'lost'))).toBe(true);
+  expect(isGone(state(null, 'lost'))).toBe(true);
+  expect(isGone(state('new', 'new'))).toBe(false);
+});
+
+it('awaits the first connection only once something was offered', () => {
+  expect(isAwaited(state(null, null))).toBe(false);
+  expect(isAwaited(state('new', null))).toBe(true);
+  expect(isAwaited(state('new', 'connected'))).toBe(false);
+});

@@ -1,0 +1,218 @@
+import wrtc from '@roamhq/wrtc';
+import type {
+  EventEnvelope,
+  JoinRequest,
+  JoinResult,
+  PublishResult,
+  SubscribeAnswerResult,
+  SubscribeOffer,
+  SubscribeTrack,
+} from '@mediaserver/contracts';
+import type { Api } from './api.ts';
+import { eventually } from './eventually.ts';
+
+const { nonstandard, RTCPeerConnection: PeerConnection } = wrtc;
+
+type Source = 'microphone' | 'camera' | 'screen' | 'screen-audio';
+type Join = Omit<Partial<JoinRequest>, 'publish'> & { readonly userId: string };
+
+const isAudio = (source: Source) => source === 'microphone' || source === 'screen-audio';
+
+/**
+ * A user on libwebrtc, the engine of the Android and iOS SDKs, that does what the integration
+ * guide tells clients to do and nothing else: one PeerConnection it offers on, one it answers on.
+ */
+export class WrtcUser {
+  readonly api: Api;
+  readonly roomId: string;
+  readonly userId: string;
+  sessionId = '';
+  joined!: JoinResult;
+  readonly pub = new PeerConnection();
+  readonly sub = new PeerConnection();
+  /** Tracks of the newest applied offer. */
+  tracks: SubscribeTrack[] = [];
+  /** Called before an offer is applied. */
+  onOffer: ((offer: SubscribeOffer) => void) | null = null;
+  #applied = { generation: 0, revision: 0 };
+  #work: Promise<unknown> = Promise.resolve();
+  readonly #sources = new Map<Source, { transceiver: RTCRtpTransceiver; stop: () => void }>();
+
+  private constructor(api: Api, roomId: string, userId: string) {
+    this.api = api;
+    this.roomId = roomId;
+    this.userId = userId;
+  }
+
+  /** Joins, publishing `sources` in the same call, and answers the first offer. */
+  static async join(api: Api, roomId: string, { userId, ...rest }: Join, sources: Source[] = []): Promise<WrtcUser> {
+    const user = new WrtcUser(api, roomId, userId);
+    for (const source of sources) user.#addSource(source);
+    const publish = sources.length > 0 ? await user.#offer() : undefined;
+    const body = { userId, capabilitiesSdp: await capabilitiesSdp(), ...rest, ...(publish ? { publish } : {}) };
+    try {
+      user.joined = await api.call<JoinResult>('POST', `/rooms/${roomId}/users`, body);
+    } catch (error) {
+      user.disappear();
+      throw error;
+    }
+    user.sessionId = user.joined.user.sessionId;
+    if (user.joined.publish) await user.#accept(user.joined.publish);
+    await user.apply(user.joined.subscribe);
+    return user;
+  }
+
+  get path(): string {
+    return `/rooms/${this.roomId}/users/${this.userId}`;
+  }
+
+  /** For `WebhookReceiver.onEvent`: applies offers that are for this session. */
+  readonly handleEvent = (event: EventEnvelope): void => {
+    if (event.type !== 'subscribe.offer' || event.data['sessionId'] !== this.sessionId) return;
+    void this.apply(event.data['subscribe'] as SubscribeOffer);
+  };
+
+  /** Applies an offer, answers it, and so on with what the answer brings. Older ones are ignored. */
+  apply(offer: SubscribeOffer | null): Promise<void> {
+    const work = this.#work.then(() => this.#apply(offer));
+    this.#work = work.catch(() => undefined);
+    return work;
+  }
+
+  async #apply(offer: SubscribeOffer | null): Promise<void> {
+    let next = offer;
+    while (next) {
+      const { generation, revision } = this.#applied;
+      if (next.generation < generation || (next.generation === generation && next.revision <= revision)) return;
+      this.onOffer?.(next);
+      this.#applied = next;
+      await this.sub.setRemoteDescription({ type: 'offer', sdp: next.sdp });
+      await this.sub.setLocalDescription(await this.sub.createAnswer());
+      this.tracks = next.tracks;
+      const answer = { negotiationId: next.negotiationId, sdp: this.sub.localDescription?.sdp };
+      const result = await this.api.call<SubscribeAnswerResult>('PUT', `${this.path}/subscribe/answer`, answer);
+      next = result.next;
+    }
+  }
+
+  async publish(source: Source): Promise<PublishResult> {
+    this.#addSource(source);
+    return this.#republish();
+  }
+
+  async unpublish(source: Source): Promise<PublishResult> {
+    const entry = this.#sources.get(source);
+    entry?.stop();
+    entry?.transceiver.stop();
+    this.#sources.delete(source);
+    return this.#republish();
+  }
+
+  async #republish(): Promise<PublishResult> {
+    const offer = await this.#offer();
+    const result = await this.api.call<PublishResult>('PUT', `${this.path}/publish`, offer);
+    await this.#accept(result);
+    return result;
+  }
+
+  #addSource(source: Source): void {
+    const feed = isAudio(source) ? audioFeed() : videoFeed();
+    const transceiver = this.pub.addTransceiver(feed.track, { direction: 'sendonly' });
+    this.#sources.set(source, { transceiver, stop: feed.stop });
+  }
+
+  async #offer(): Promise<{ sdp: string; tracks: { mid: string; source: Source }[] }> {
+    await this.pub.setLocalDescription(await this.pub.createOffer());
+    const tracks = [...this.#sources].map(([source, { transceiver }]) => ({ mid: transceiver.mid ?? '', source }));
+    return { sdp: this.pub.localDescription?.sdp ?? '', tracks };
+  }
+
+  async #accept({ sdp }: PublishResult): Promise<void> {
+    await this.pub.setRemoteDescription({ type: 'answer', sdp });
+  }
+
+  /** What has arrived of one track: packets and, for video, decoded frames. */
+  async received(trackId: string): Promise<{ packets: number; frames: number; width: number }> {
+    const mid = this.tracks.find((track) => track.trackId === trackId)?.mid;
+    const receiver = this.sub.getTransceivers().find((transceiver) => transceiver.mid === mid)?.receiver;
+    const nothing = { packets: 0, frames: 0, width: 0 };
+    if (mid === undefined || !receiver) return nothing;
+    const reports = [...(await this.sub.getStats()).values()];
+    const inbound = reports.filter(
+      (report) =>
+        report.type === 'inbound-rtp' && (report.mid === mid || trackOf(reports, report) === receiver.track.id),
+    );
+    return inbound.reduce(
+      (sum, report) => ({
+        packets: sum.packets + (report.packetsReceived ?? 0),
+        frames: sum.frames + (report.framesDecoded ?? 0),
+        width: Math.max(sum.width, report.frameWidth ?? 0),
+      }),
+      nothing,
+    );
+  }
+
+  /** Waits until media of a track flows: packets keep coming and, for video, frames decode. */
+  async flows(trackId: string): Promise<void> {
+    const start = await eventually(`${this.userId} is offered ${trackId}`, async () => {
+      if (!this.tracks.some((track) => track.trackId === trackId)) return null;
+      return this.received(trackId);
+    });
+    const video = this.tracks.some((track) => track.trackId === trackId && track.kind === 'video');
+    await eventually(`${this.userId} receives ${trackId}`, async () => {
+      const now = await this.received(trackId);
+      return now.packets > start.packets + 5 && (!video || now.frames > start.frames + 2);
+    });
+  }
+
+  async leave(): Promise<void> {
+    await this.api.call('DELETE', `${this.path}?sessionId=${this.sessionId}`);
+    this.disappear();
+  }
+
+  /** The app is gone: no call, only closed sockets. Idempotent. */
+  disappear(): void {
+    for (const { stop } of this.#sources.values()) stop();
+    this.#sources.clear();
+    this.pub.close();
+    this.sub.close();
+  }
+}
+
+/** What this device can receive, from a PeerConnection made for the question only. */
+export async function capabilitiesSdp(): Promise<string> {
+  const probe = new PeerConnection();
+  probe.addTransceiver('audio', { direction: 'recvonly' });
+  probe.addTransceiver('video', { direction: 'recvonly' });
+  const { sdp } = await probe.createOffer();
+  probe.close();
+  return sdp ?? '';
+}
+
+function trackOf(reports: RTCStats[], report: { trackId?: string }): string | undefined {
+  const track = reports.find(({ id }) => id === report.trackId) as { trackIdentifier?: string } | undefined;
+  return track?.trackIdentifier;
+}
+
+function audioFeed(): { track: MediaStreamTrack; stop: () => void } {
+  const source = new nonstandard.RTCAudioSource();
+  const track = source.createTrack();
+  const samples = new Int16Array(480).map((_, index) => 8000 * Math.sin((2 * Math.PI * index) / 48));
+  const timer = setInterval(() => source.onData({ samples, sampleRate: 48_000 }), 10);
+  return { track, stop: () => (clearInterval(timer), track.stop()) };
+}
+
+function videoFeed(): { track: MediaStreamTrack; stop: () => void } {
+  const width = 320;
+  const height = 180;
+  const source = new nonstandard.RTCVideoSource();
+  const track = source.createTrack();
+  const data = new Uint8Array(width * height * 1.5).fill(128);
+  let frame = 0;
+  const timer = setInterval(() => {
+    frame += 1;
+    data.fill(frame % 256, 0, width * height);
+    source.onFrame({ width, height, data });
+  }, 50);
+  return { track, stop: () => (clearInterval(timer), track.stop()) };
+}
