@@ -64,7 +64,15 @@ export class ClusterFailure extends Error {
   }
 }
 
+/** The part of the API's answer that is read here. */
+interface NodeStatus {
+  readonly nodeId: string;
+  readonly alive: boolean;
+  readonly state: string;
+}
+
 const READY_TIMEOUT_MS = 60_000;
+const REQUEST_TIMEOUT_MS = 2000;
 const POLL_MS = 50;
 /** A node says goodbye to its users, a coordinator finishes its calls. */
 const STOP_GRACE_MS = 10_000;
@@ -171,6 +179,38 @@ export class Cluster {
     const results = await Promise.allSettled(others.map((name) => this.start(name)));
     const failed = results.find((result) => result.status === 'rejected');
     if (failed) throw failed.reason;
+    await this.#untilRegistered();
+  }
+
+  /** A room can be created only once the coordinator knows of the nodes. */
+  async #untilRegistered(): Promise<void> {
+    const deadline = performance.now() + READY_TIMEOUT_MS;
+    const isKnown = (known: readonly NodeStatus[], nodeId: string) =>
+      known.some((node) => node.nodeId === nodeId && node.alive && node.state === 'ready');
+    for (;;) {
+      const known = await this.#knownNodes();
+      const missing = this.nodes.find(({ nodeId }) => !isKnown(known, nodeId));
+      if (!missing) return;
+      this.#options.signal?.throwIfAborted();
+      if (this.#failures[0]) throw this.#failures[0];
+      if (performance.now() > deadline) {
+        throw new ClusterFailure(`the coordinator does not know ${missing.nodeId}`, this.logs('coordinator'));
+      }
+      await delay(POLL_MS);
+    }
+  }
+
+  async #knownNodes(): Promise<readonly NodeStatus[]> {
+    try {
+      const response = await fetch(`${this.apiUrl}/v1/nodes`, {
+        headers: { authorization: `Bearer ${this.apiKey}` },
+        signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS),
+      });
+      const body: { readonly nodes?: readonly NodeStatus[] } = JSON.parse(await response.text());
+      return body.nodes ?? [];
+    } catch {
+      return [];
+    }
   }
 
   /**
@@ -322,7 +362,7 @@ function deathOf(child: ManagedProcess, exit: ProcessExit): ClusterFailure {
 
 async function answers(url: string): Promise<boolean> {
   try {
-    const response = await fetch(url, { signal: AbortSignal.timeout(2000), redirect: 'manual' });
+    const response = await fetch(url, { signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS), redirect: 'manual' });
     await response.body?.cancel();
     return response.ok;
   } catch {
