@@ -8,22 +8,20 @@ export { planPublish, type ApplyPlan, type PublishInput, type PublishPlan, type 
 export { abandonPublish, completePublish, type PublishAnswer, type PublishOutcome } from './pub-complete.ts';
 export {
   addConsumer,
-  applyAnswer,
-  createOffer,
   createSubState,
   currentOffer,
   isDirty,
   markStalled,
   needsOffer,
+  offerUrgency,
   releaseSection,
   removeConsumer,
   reserveSection,
   restartIce,
   setConsumerPaused,
-  type AppliedAnswer,
-  type ApplyAnswerInput,
-  type CreateOfferInput,
   type CreateSubInput,
   type SubPhase,
   type SubState,
 } from './sub-state.ts';
+export { createOffer, type CreateOfferInput } from './sub-offer.ts';
+export { applyAnswer, type AppliedAnswer, type ApplyAnswerInput } from './sub-answer.ts';

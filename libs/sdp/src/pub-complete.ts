@@ -48,12 +48,13 @@ export function completePublish(plan: ApplyPlan, outcome: PublishOutcome): Publi
 export function abandonPublish(plan: ApplyPlan, done: readonly PubAction[]): PubState {
   const connected = done.some(({ type }) => type === 'connect' || type === 'restartIce');
   const undone = done.filter(
-    (action) => action.type === 'closeProducer' || action.type === 'pauseProducer' || action.type === 'resumeProducer',
+    (action): action is ProducerAction =>
+      action.type !== 'connect' && action.type !== 'restartIce' && action.type !== 'produce',
   );
   return {
     ...forgetReplay(plan.before),
     connection: connected ? plan.connection : plan.before.connection,
-    sections: undone.reduce(afterAction, plan.before.sections),
+    sections: undone.reduce<readonly PubSection[]>(afterAction, plan.before.sections),
   };
 }
 

@@ -1,101 +1,222 @@
-import type { SubscribeOffer } from '@mediaserver/contracts';
-import type { RtpCapabilities } from 'mediasoup/types';
-import type {
-  LocalTransportDescription,
-  NegotiationContext,
-  SubAction,
-  SubConsumer,
-  SubSectionResult,
-  SubTrack,
-} from './types.ts';
+/**
+ * The negotiation of one SUB PeerConnection: only the server offers (RFC 3264 §8, RFC 8829 §5).
+ *
+ * Invariants
+ * 1. `lines[i]` is m-line i of every offer made or to be made; the list never gets shorter. Line 0 is the anchor.
+ * 2. A line's kind never changes; a mid is given once and never again.
+ * 3. At most one offer is outstanding, except that an ICE restart supersedes it.
+ * 4. Outstanding lines only move on: a consumer removed meanwhile turns its line to `closing`, which the next offer
+ *    tells. Nothing new takes a line before the answer.
+ * 5. A line is taken over only by a track of its kind, and only once its close was answered (`free`).
+ * 6. A consumer is resumed only after an answer accepted its section, and once per stay in that state.
+ * 7. Payload types, their parameters and extension ids come from the Router alone, so they mean one thing for life.
+ * 8. `revision` rises with every offer; an answer is applied at most once.
+ * 9. States are never changed in place; an answer that throws has changed nothing.
+ */
+import type { MediaKind, SubscribeOffer } from '@mediaserver/contracts';
+import type { DtlsFingerprint, RtpCapabilities, RtpHeaderExtension } from 'mediasoup/types';
+import { MID_EXTENSION } from './header-extensions.ts';
+import { SdpError } from './sdp-error.ts';
+import type { SubConsumer, SubSectionResult, SubTrack } from './types.ts';
 
 /** `none`: nothing was ever offered. `idle`: answered. `offered`: waits. `stalled`: waits too long; an answer is still taken. */
 export type SubPhase = 'none' | 'idle' | 'offered' | 'stalled';
 
-/** The negotiation of one SUB PeerConnection: plain data, never changed in place. */
+/** A track that has, or is about to have, a section. */
+export interface SubEntry {
+  readonly mid: string;
+  readonly track: SubTrack;
+  readonly consumer: SubConsumer;
+  /** Whether the client was last told, and agreed, to receive it. */
+  readonly flowing: boolean;
+}
+
+/**
+ * `anchor`: line 0, inactive for life. `probe`: asks for the device's video codecs once. `adding`: offered with a
+ * consumer, not yet answered. `live`: accepted. `closing`: to be told. `closed`: told with port 0, not yet answered.
+ * `free`: may be taken over. `dead`: the anchor, if a client refused it.
+ */
+export type SubLinePhase = 'anchor' | 'probe' | 'adding' | 'live' | 'closing' | 'closed' | 'free' | 'dead';
+
+export interface SubLine {
+  readonly kind: MediaKind;
+  /** As last offered. */
+  readonly mid: string;
+  readonly phase: SubLinePhase;
+  /** Set while `adding` or `live`. */
+  readonly entry: SubEntry | null;
+}
+
+/** What an outstanding offer said of a line. */
+export interface OfferedLine {
+  readonly mid: string;
+  readonly kind: MediaKind;
+  readonly role: 'anchor' | 'probe' | 'track' | 'closed';
+  readonly entry: SubEntry | null;
+  /** Payload type → codec name, extension id → URI, as offered. */
+  readonly codecs: Readonly<Record<number, string>>;
+  readonly extensions: Readonly<Record<number, string>>;
+}
+
+export interface OutstandingOffer {
+  readonly negotiationId: string;
+  readonly offer: SubscribeOffer;
+  readonly lines: readonly OfferedLine[];
+}
+
+export interface SubConnection {
+  readonly fingerprints: readonly DtlsFingerprint[];
+  readonly remoteSetup: 'active' | 'passive';
+}
+
 export interface SubState {
   readonly generation: number;
   readonly phase: SubPhase;
   /** What the device can receive, in the Router's numbers; null until told or probed. `consume()` needs it. */
   readonly capabilities: RtpCapabilities | null;
+  readonly revision: number;
+  readonly nextMid: number;
+  readonly lines: readonly SubLine[];
+  /** Mids that were reserved and have no consumer yet. */
+  readonly reserved: readonly { readonly mid: string; readonly track: SubTrack }[];
+  /** Consumers that the next offer will give a line. */
+  readonly waiting: readonly SubEntry[];
+  readonly outstanding: OutstandingOffer | null;
+  readonly connection: SubConnection | null;
+  readonly iceRestartWanted: boolean;
+  readonly lastAnswer: { readonly negotiationId: string; readonly sections: readonly SubSectionResult[] } | null;
 }
 
 export interface CreateSubInput {
   readonly generation: number;
-  /** The section kept at index 0. */
+  /** The section kept at index 0; `m=application` is to come. */
   readonly anchor: 'audio';
-  /** From `deviceCapabilities()`; null makes the first offer a probe. */
+  /** From `deviceCapabilities()`; null makes the first offer a probe, whose answer tells them. */
   readonly capabilities: RtpCapabilities | null;
 }
-export function createSubState(_input: CreateSubInput): SubState {
-  throw new Error('not yet');
+
+export function createSubState({ generation, capabilities }: CreateSubInput): SubState {
+  return {
+    generation,
+    phase: 'none',
+    capabilities,
+    revision: 0,
+    nextMid: 1,
+    lines: [],
+    reserved: [],
+    waiting: [],
+    outstanding: null,
+    connection: null,
+    iceRestartWanted: false,
+    lastAnswer: null,
+  };
 }
 
-/** Takes a section (a free one of the kind, or a new one). Before `transport.consume({mid})`, which needs the mid. */
-export function reserveSection(_state: SubState, _track: SubTrack): { state: SubState; mid: string } {
-  throw new Error('not yet');
+/** RFC 8830 §2: ids of an msid are tokens; `@` is not one, but every client takes it. */
+const MSID_ID = /^[\x21\x23-\x27\x2a\x2b\x2d\x2e\x30-\x39\x40-\x5a\x5e-\x7e]{1,64}$/;
+
+/**
+ * Gives the mid that `transport.consume({mid})` needs: mediasoup writes it into every packet. At most 8 bytes,
+ * which is what mediasoup has room for.
+ *
+ * @throws SdpError `invalid_identifier` where the user's id cannot stand in an msid
+ */
+export function reserveSection(state: SubState, track: SubTrack): { state: SubState; mid: string } {
+  if (!MSID_ID.test(track.userId)) throw new SdpError('invalid_identifier', 'The user id cannot stand in an msid');
+  const mid = String(state.nextMid);
+  return { state: { ...state, nextMid: state.nextMid + 1, reserved: [...state.reserved, { mid, track }] }, mid };
 }
-/** `consume()` succeeded. Throws a plain Error if the parameters lack the MID header extension (case 60). */
-export function addConsumer(_state: SubState, _consumer: SubConsumer): SubState {
-  throw new Error('not yet');
+
+/** `consume()` failed, or was not tried: forgets the reserved mid. */
+export function releaseSection(state: SubState, mid: string): SubState {
+  return { ...state, reserved: state.reserved.filter((reserved) => reserved.mid !== mid) };
 }
-/** `consume()` failed, or was not tried: gives a reserved section back. */
-export function releaseSection(_state: SubState, _mid: string): SubState {
-  throw new Error('not yet');
+
+/**
+ * `consume()` succeeded; the next offer will carry it.
+ *
+ * @throws TypeError if the parameters lack the mid extension (case 60): the client could not tell its packets apart
+ */
+export function addConsumer(state: SubState, consumer: SubConsumer): SubState {
+  const reserved = state.reserved.find(({ mid }) => mid === consumer.mid);
+  if (!reserved) throw new TypeError(`The mid ${consumer.mid} is not reserved`);
+  const { rtpParameters } = consumer;
+  if (rtpParameters.mid !== consumer.mid) throw new TypeError('The consumer was made with another mid');
+  if (!rtpParameters.headerExtensions?.some(({ uri }) => uri === MID_EXTENSION)) {
+    throw new TypeError('The consumer lacks the mid header extension: were its capabilities in the Router’s numbers?');
+  }
+  if (!MSID_ID.test(consumer.consumerId)) throw new TypeError('The consumer id cannot stand in an msid');
+  const entry: SubEntry = { mid: consumer.mid, track: reserved.track, consumer, flowing: false };
+  return { ...releaseSection(state, consumer.mid), waiting: [...state.waiting, entry] };
 }
+
 /** A consumer was closed (its producer closed, unsubscribed). Unknown ids change nothing. */
-export function removeConsumer(_state: SubState, _consumerId: string): SubState {
-  throw new Error('not yet');
-}
-/** The track was muted or unmuted: shown in later offers' track lists, needs no offer. */
-export function setConsumerPaused(_state: SubState, _consumerId: string, _paused: boolean): SubState {
-  throw new Error('not yet');
-}
-/** Asks for new ICE credentials. Run `transport.restartIce()`, then `createOffer`, which supersedes an outstanding offer. */
-export function restartIce(_state: SubState): SubState {
-  throw new Error('not yet');
-}
-/** No answer came in time. */
-export function markStalled(_state: SubState, _negotiationId: string): SubState {
-  throw new Error('not yet');
+export function removeConsumer(state: SubState, consumerId: string): SubState {
+  return {
+    ...state,
+    waiting: state.waiting.filter(({ consumer }) => consumer.consumerId !== consumerId),
+    lines: state.lines.map((line) =>
+      line.entry?.consumer.consumerId === consumerId ? { ...line, phase: 'closing', entry: null } : line,
+    ),
+  };
 }
 
-/** Whether `createOffer` should be called now: there is something to tell and no offer is outstanding (or a restart supersedes it). */
-export function needsOffer(_state: SubState): boolean {
-  throw new Error('not yet');
+/** The track was muted or unmuted: shown in the track lists of later offers, needs no offer. */
+export function setConsumerPaused(state: SubState, consumerId: string, paused: boolean): SubState {
+  const change = (entry: SubEntry): SubEntry =>
+    entry.consumer.consumerId === consumerId ? { ...entry, consumer: { ...entry.consumer, paused } } : entry;
+  return {
+    ...state,
+    waiting: state.waiting.map(change),
+    lines: state.lines.map((line) => (line.entry ? { ...line, entry: change(line.entry) } : line)),
+  };
 }
-/** Whether something changed that the outstanding offer does not tell. */
-export function isDirty(_state: SubState): boolean {
-  throw new Error('not yet');
+
+/**
+ * Asks for new ICE credentials (RFC 8839 §4.4.1.1.1). Run `transport.restartIce()`, then `createOffer`, which
+ * supersedes an outstanding offer. Nothing to do before the first offer.
+ */
+export function restartIce(state: SubState): SubState {
+  return state.phase === 'none' ? state : { ...state, iceRestartWanted: true };
 }
+
+/** No answer came in time. Anything but the outstanding offer's id changes nothing. */
+export function markStalled(state: SubState, negotiationId: string): SubState {
+  return state.outstanding?.negotiationId === negotiationId ? { ...state, phase: 'stalled' } : state;
+}
+
+/**
+ * What the next offer would tell. `now`: something to receive, or new credentials. `later`: only sections to
+ * close, which can wait a second or two for company.
+ */
+export function offerUrgency(state: SubState): 'none' | 'later' | 'now' {
+  if (state.waiting.length > 0 || state.iceRestartWanted) return 'now';
+  if (state.phase === 'none') return state.capabilities ? 'none' : 'now';
+  return state.lines.some(({ phase }) => phase === 'closing') ? 'later' : 'none';
+}
+
+/** Whether something changed that no offer told yet. */
+export function isDirty(state: SubState): boolean {
+  return offerUrgency(state) !== 'none';
+}
+
+/** Whether `createOffer` may be called now: there is something to tell and no answer is waited for (invariant 3). */
+export function needsOffer(state: SubState): boolean {
+  return isDirty(state) && (state.outstanding === null || state.iceRestartWanted);
+}
+
 /** The offer that waits for an answer, as it was made; null if none. */
-export function currentOffer(_state: SubState): SubscribeOffer | null {
-  throw new Error('not yet');
+export function currentOffer(state: SubState): SubscribeOffer | null {
+  return state.outstanding?.offer ?? null;
 }
 
-export interface CreateOfferInput extends NegotiationContext {
-  readonly transport: LocalTransportDescription;
-  /** Decimal, below 2^63; the same for the whole generation. */
-  readonly sdpSessionId: string;
-  readonly negotiationId: string;
-}
-/** Call only if `needsOffer(state)`; throws a plain Error otherwise. */
-export function createOffer(_state: SubState, _input: CreateOfferInput): { state: SubState; offer: SubscribeOffer } {
-  throw new Error('not yet');
-}
-
-export interface ApplyAnswerInput extends NegotiationContext {
-  readonly negotiationId: string;
-  readonly sdp: string;
-}
-export interface AppliedAnswer {
-  readonly state: SubState;
-  readonly actions: readonly SubAction[];
-  readonly sections: readonly SubSectionResult[];
-  /** Set by the answer to a probe: from now on `state.capabilities`. */
-  readonly capabilities: RtpCapabilities | null;
-}
-/** A duplicate of the last applied answer gives the same sections and no actions. @throws SdpError, and nothing changed. */
-export function applyAnswer(_state: SubState, _input: ApplyAnswerInput): AppliedAnswer {
-  throw new Error('not yet');
+/** Extensions a consumer of this device may have (RFC 8285 §6): also what closed and idle sections show. */
+export function deviceExtensions(
+  state: SubState,
+  kind: MediaKind,
+  router: readonly RtpHeaderExtension[],
+): RtpHeaderExtension[] {
+  const device = state.capabilities?.headerExtensions;
+  if (!device) return [...router];
+  return router.filter(({ uri }) => device.some((extension) => extension.kind === kind && extension.uri === uri));
 }
