@@ -149,7 +149,9 @@ export class CallView {
       const user = room.users.get(userId);
       const name = user?.displayName ?? userId;
       const camera = remote.find((track) => track.userId === userId && track.source === 'camera');
-      const microphone = [...room.tracks.values()].find((track) => track.userId === userId && track.source === 'microphone');
+      const microphone = [...room.tracks.values()].find(
+        (track) => track.userId === userId && track.source === 'microphone',
+      );
       const common = { userId, nodeId: user?.nodeId ?? '', self: false };
       people.push({
         ...common,
@@ -280,19 +282,21 @@ export class CallView {
   #renderBar(call) {
     const nodes = new Map([[call.user.nodeId, call.room.users.has(call.user.userId) ? 0 : 1]]);
     for (const { nodeId } of call.room.users.values()) nodes.set(nodeId, (nodes.get(nodeId) ?? 0) + 1);
-    const chips = [...nodes].sort(([a], [b]) => a.localeCompare(b)).map(([nodeId, count]) => {
-      const chip = document.createElement('li');
-      chip.className = 'chip';
-      chip.dataset['nodeId'] = nodeId;
-      chip.title = `${t.servedBy(nodeId)}: ${t.people(count)}`;
-      const dot = document.createElement('i');
-      dot.className = 'dot';
-      dot.dataset['hue'] = String(hueIndex(nodeId, HUES));
-      const number = document.createElement('b');
-      number.textContent = String(count);
-      chip.append(dot, nodeId, number);
-      return chip;
-    });
+    const chips = [...nodes]
+      .sort(([a], [b]) => a.localeCompare(b))
+      .map(([nodeId, count]) => {
+        const chip = document.createElement('li');
+        chip.className = 'chip';
+        chip.dataset['nodeId'] = nodeId;
+        chip.title = `${t.servedBy(nodeId)}: ${t.people(count)}`;
+        const dot = document.createElement('i');
+        dot.className = 'dot';
+        dot.dataset['hue'] = String(hueIndex(nodeId, HUES));
+        const number = document.createElement('b');
+        number.textContent = String(count);
+        chip.append(dot, nodeId, number);
+        return chip;
+      });
     byId('nodes').replaceChildren(...chips);
     const people = Math.max(1, call.room.users.size);
     byId('people-count').textContent = String(people);
@@ -309,8 +313,18 @@ export class CallView {
     const mic = tracks.has('microphone') && wanted.microphone;
     const camera = tracks.has('camera');
     const screen = tracks.has('screen');
-    setButton(byId('toggle-mic'), { icon: mic ? 'mic' : 'mic-off', label: mic ? t.muteMic : t.unmuteMic, off: !mic, key: 'M' });
-    setButton(byId('toggle-camera'), { icon: camera ? 'camera' : 'camera-off', label: camera ? t.cameraOff : t.cameraOn, off: !camera, key: 'V' });
+    setButton(byId('toggle-mic'), {
+      icon: mic ? 'mic' : 'mic-off',
+      label: mic ? t.muteMic : t.unmuteMic,
+      off: !mic,
+      key: 'M',
+    });
+    setButton(byId('toggle-camera'), {
+      icon: camera ? 'camera' : 'camera-off',
+      label: camera ? t.cameraOff : t.cameraOn,
+      off: !camera,
+      key: 'V',
+    });
     setButton(byId('toggle-screen'), { icon: 'screen', label: screen ? t.screenOff : t.screenOn, active: screen });
     setButton(byId('leave'), { icon: 'leave', label: t.leave });
     setButton(byId('toggle-details'), { icon: 'info', label: t.showDetails, active: !byId('details').hidden });
@@ -329,7 +343,8 @@ export class CallView {
       const level = track.receiver.getSynchronizationSources()[0]?.audioLevel ?? 0;
       if (level > SPEAKING_LEVEL) this.#heard.set(track.userId, now);
     }
-    if (this.#media.wanted.microphone && this.#media.level() > SPEAKING_LEVEL * 3) this.#heard.set(call.user.userId, now);
+    if (this.#media.wanted.microphone && this.#media.level() > SPEAKING_LEVEL * 3)
+      this.#heard.set(call.user.userId, now);
     for (const tile of this.#tiles.values()) {
       const heard = this.#heard.get(tile.dataset['userId'] ?? '') ?? 0;
       tile.dataset['speaking'] = String(tile.dataset['source'] === 'camera' && now - heard < SPEAKING_HOLD_MS);

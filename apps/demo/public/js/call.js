@@ -79,7 +79,9 @@ export class Call extends EventTarget {
       const capabilitiesSdp = await receiveCapabilities();
       const sources = [...tracks.keys()];
       const streams = { person: new MediaStream(), screen: new MediaStream() };
-      const senders = new Map([...tracks].map(([source, track]) => [source, addTransceiver(send, source, track, streams)]));
+      const senders = new Map(
+        [...tracks].map(([source, track]) => [source, addTransceiver(send, source, track, streams)]),
+      );
 
       // The offer goes along with the join, which saves a round trip. It becomes the local
       // description only when the answer is here, because that starts ICE, and the ICE servers come
@@ -87,7 +89,10 @@ export class Call extends EventTarget {
       // order in which the transceivers were added.
       const offer = sources.length > 0 ? await send.createOffer() : null;
       const mids = [...(offer?.sdp ?? '').matchAll(/^a=mid:(\S+)/gm)].map((match) => match[1] ?? '');
-      const publish = offer && { sdp: offer.sdp ?? '', tracks: sources.map((source, i) => ({ mid: mids[i] ?? '', source })) };
+      const publish = offer && {
+        sdp: offer.sdp ?? '',
+        tracks: sources.map((source, i) => ({ mid: mids[i] ?? '', source })),
+      };
 
       const answer = await join(roomId, { name, identity, capabilitiesSdp, ...(publish ? { publish } : {}) });
       const call = new Call(answer, send, senders, streams);

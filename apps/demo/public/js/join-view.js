@@ -103,8 +103,16 @@ export class JoinView {
     byId('preview-avatar').dataset['hue'] = String(hueIndex(name, 6));
     byId('preview-note').textContent = media.opening ? t.cameraOnlyPrompt : t.noCamera;
     byId('preview-level').hidden = !micOn;
-    setButton(byId('preview-mic'), { icon: micOn ? 'mic' : 'mic-off', label: micOn ? t.muteMic : t.unmuteMic, off: !micOn });
-    setButton(byId('preview-camera'), { icon: camera ? 'camera' : 'camera-off', label: camera ? t.cameraOff : t.cameraOn, off: !camera });
+    setButton(byId('preview-mic'), {
+      icon: micOn ? 'mic' : 'mic-off',
+      label: micOn ? t.muteMic : t.unmuteMic,
+      off: !micOn,
+    });
+    setButton(byId('preview-camera'), {
+      icon: camera ? 'camera' : 'camera-off',
+      label: camera ? t.cameraOff : t.cameraOn,
+      off: !camera,
+    });
 
     const message = byId('device-message');
     message.textContent = deviceMessage(media);
@@ -113,7 +121,10 @@ export class JoinView {
 
   async #listDevices() {
     const devices = (await navigator.mediaDevices?.enumerateDevices?.()) ?? [];
-    for (const [source, kind] of /** @type {const} */ ([['microphone', 'audioinput'], ['camera', 'videoinput']])) {
+    for (const [source, kind] of /** @type {const} */ ([
+      ['microphone', 'audioinput'],
+      ['camera', 'videoinput'],
+    ])) {
       const select = /** @type {HTMLSelectElement} */ (byId(`${source}-select`));
       const options = devices.filter((device) => device.kind === kind && device.deviceId !== '');
       const current = this.#media.tracks.get(source)?.getSettings().deviceId ?? select.value;

@@ -26,9 +26,15 @@ export function bestGrid(count, width, height, gap) {
 
 /** @param {string} name @returns {string} one or two letters */
 export function initials(name) {
-  const words = name.trim().split(/[\s._-]+/u).filter(Boolean);
+  const words = name
+    .trim()
+    .split(/[\s._-]+/u)
+    .filter(Boolean);
   const letters = words.length > 1 ? [words[0], words.at(-1)] : [words[0]];
-  return letters.map((word) => [...(word ?? '?')][0] ?? '?').join('').toUpperCase();
+  return letters
+    .map((word) => [...(word ?? '?')][0] ?? '?')
+    .join('')
+    .toUpperCase();
 }
 
 /** @param {string} text @param {number} range @returns {number} the same for the same text; neighbours such as node-1 and node-2 differ */

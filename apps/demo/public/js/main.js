@@ -41,7 +41,10 @@ const callView = new CallView(media, {
 
 byId('rejoin').addEventListener('click', () => void start());
 byId('home').addEventListener('click', () => location.assign('/'));
-media.addEventListener('ended', (event) => void run(() => sourceEnded(/** @type {CustomEvent} */ (event).detail.source)));
+media.addEventListener(
+  'ended',
+  (event) => void run(() => sourceEnded(/** @type {CustomEvent} */ (event).detail.source)),
+);
 addEventListener('pagehide', () => call?.leave());
 // Restored from the browser's cache: the call is over, begin anew.
 addEventListener('pageshow', (event) => event.persisted && location.reload());
@@ -180,7 +183,8 @@ async function copyLink() {
 
 /** @param {Call} current @param {{ type: string, data: any }} fact */
 function announce(current, { type, data }) {
-  if (type === 'user.joined' && data.user.userId !== current.user.userId) toast(t.joined(data.user.displayName ?? data.user.userId));
+  if (type === 'user.joined' && data.user.userId !== current.user.userId)
+    toast(t.joined(data.user.displayName ?? data.user.userId));
 }
 
 /** @param {() => Promise<unknown>} action */

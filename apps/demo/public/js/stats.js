@@ -10,18 +10,26 @@ export async function readStats({ send, receive }) {
   const pair = all.find((entry) => entry.type === 'candidate-pair' && entry.nominated && entry.state === 'succeeded');
   const local = pair && all.find((entry) => entry.id === pair.localCandidateId);
   const videos = all
-    .filter((entry) => entry.type === 'outbound-rtp' && entry.kind === 'video' && entry.frameHeight && entry.active !== false)
+    .filter(
+      (entry) => entry.type === 'outbound-rtp' && entry.kind === 'video' && entry.frameHeight && entry.active !== false,
+    )
     .sort((a, b) => a.frameHeight - b.frameHeight);
   const inbound = all.filter((entry) => entry.type === 'inbound-rtp');
   const lost = sum(inbound, 'packetsLost');
   const packets = sum(inbound, 'packetsReceived');
   return {
-    up: rate('up', all.filter((entry) => entry.type === 'outbound-rtp'), 'bytesSent'),
+    up: rate(
+      'up',
+      all.filter((entry) => entry.type === 'outbound-rtp'),
+      'bytesSent',
+    ),
     down: rate('down', inbound, 'bytesReceived'),
     rtt: pair?.currentRoundTripTime === undefined ? '' : `${Math.round(pair.currentRoundTripTime * 1000)} ms`,
     loss: packets > 0 ? `${((100 * Math.max(0, lost)) / (packets + Math.max(0, lost))).toFixed(1)} %` : '',
     sent: videos.map((entry) => `${entry.frameWidth}×${entry.frameHeight}`).join(', '),
-    codecs: [...new Set(all.filter((entry) => entry.type === 'codec').map((entry) => entry.mimeType.split('/')[1]))].join(', '),
+    codecs: [
+      ...new Set(all.filter((entry) => entry.type === 'codec').map((entry) => entry.mimeType.split('/')[1])),
+    ].join(', '),
     route: local ? `${local.protocol}${local.candidateType === 'relay' ? ' (TURN)' : ''} · DTLS-SRTP` : '',
   };
 }

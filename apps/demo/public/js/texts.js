@@ -50,12 +50,14 @@ const en = {
     reconnecting: 'Reconnecting',
   },
   device: {
-    denied: (/** @type {string} */ which) => `${which}: access is blocked. Allow it in the address bar; you can join without it.`,
+    denied: (/** @type {string} */ which) =>
+      `${which}: access is blocked. Allow it in the address bar; you can join without it.`,
     missing: (/** @type {string} */ which) => `${which}: none found. You can join without it.`,
     busy: (/** @type {string} */ which) => `${which}: in use by another program. You can join without it.`,
     lost: (/** @type {string} */ which) => `${which}: disconnected.`,
     failed: (/** @type {string} */ which) => `${which}: could not be started. You can join without it.`,
-    insecure: () => 'Camera and microphone need a secure address (https or localhost). You can join to watch and listen.',
+    insecure: () =>
+      'Camera and microphone need a secure address (https or localhost). You can join to watch and listen.',
   },
   ended: {
     left: ['You left the meeting', 'You can come back at any time.'],
