@@ -51,6 +51,8 @@ export interface ClusterNode {
   readonly nodeId: string;
   readonly opsUrl: string;
   readonly controlUrl: string;
+  /** UDP ports its pipes use. */
+  readonly pipePorts: { readonly min: number; readonly max: number };
 }
 
 /** A process that did not do what it should; the message is one line, `lines` its last output. */
@@ -117,7 +119,12 @@ export class Cluster {
     this.demoUrl = layout.demoUrl;
     this.redisUrl = layout.redisUrl;
     this.webhookSecret = layout.webhookSecret;
-    this.nodes = layout.nodes.map(({ nodeId, opsUrl, controlUrl }) => ({ nodeId, opsUrl, controlUrl }));
+    this.nodes = layout.nodes.map(({ nodeId, opsUrl, controlUrl, pipePorts }) => ({
+      nodeId,
+      opsUrl,
+      controlUrl,
+      pipePorts,
+    }));
   }
 
   /** See {@link startCluster}. */

@@ -10,6 +10,7 @@ const DEVELOPMENT_KEY = 'dev-key';
 const SHAPING_VARIABLES = new Set([
   'REDIS_URL',
   'REDIS_PORT',
+  'JOBS_REDIS_URL',
   'API_HOST',
   'API_PORT',
   'API_URL',
@@ -30,6 +31,8 @@ const SHAPING_VARIABLES = new Set([
   'MEDIA_PORT_BASE',
   'ANNOUNCED',
   'PIPE_LISTEN',
+  'PIPE_ANNOUNCED',
+  'ALLOW_PLAINTEXT_CONTROL',
   'PIPE_PORT_MIN',
   'PIPE_PORT_MAX',
   'WORKERS',
@@ -59,6 +62,7 @@ export interface Layout {
     readonly nodeId: string;
     readonly opsUrl: string;
     readonly controlUrl: string;
+    readonly pipePorts: { readonly min: number; readonly max: number };
     readonly env: Environment;
   }[];
   /** What must be free before anything is started. */
@@ -124,6 +128,7 @@ export function layOut(env: Environment, ports: PortPlan, { demo }: { readonly d
         nodeId,
         opsUrl: `http://${reachable(opsHost)}:${node.ops}`,
         controlUrl,
+        pipePorts: { min: node.pipeMin, max: node.pipeMax },
         env: {
           ...env,
           NODE_ID: nodeId,

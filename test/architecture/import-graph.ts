@@ -4,6 +4,8 @@ import { parseSync, Visitor } from 'oxc-parser';
 
 export interface Import {
   readonly specifier: string;
+  /** What it takes from there; undefined: everything. */
+  readonly names: readonly string[] | undefined;
   /** Gone at run time: `import type`, or a type written as `import('…')`. */
   readonly typeOnly: boolean;
 }
@@ -22,6 +24,8 @@ export interface Package {
   readonly folder: string;
   readonly entry: string;
   readonly dependencies: readonly string[];
+  /** Enough for types and tests. */
+  readonly devDependencies: readonly string[];
   readonly files: readonly SourceFile[];
 }
 
@@ -36,22 +40,30 @@ export function readSourceFile(path: string, text: string): SourceFile {
   const effects = new Set<string>();
   new Visitor({
     ImportDeclaration(node) {
-      imports.push({ specifier: node.source.value, typeOnly: node.importKind === 'type' });
+      const names = node.specifiers.map((each) =>
+        each.type === 'ImportSpecifier' && each.imported.type === 'Identifier' ? each.imported.name : undefined,
+      );
+      imports.push({
+        specifier: node.source.value,
+        names: names.length > 0 && names.every((name) => name !== undefined) ? names : undefined,
+        typeOnly: node.importKind === 'type',
+      });
     },
     ExportAllDeclaration(node) {
-      imports.push({ specifier: node.source.value, typeOnly: node.exportKind === 'type' });
+      imports.push({ specifier: node.source.value, names: undefined, typeOnly: node.exportKind === 'type' });
     },
     ExportNamedDeclaration(node) {
-      if (node.source) imports.push({ specifier: node.source.value, typeOnly: node.exportKind === 'type' });
+      if (!node.source) return;
+      imports.push({ specifier: node.source.value, names: undefined, typeOnly: node.exportKind === 'type' });
     },
     ImportExpression(node) {
       const { source } = node;
       // What cannot be read cannot be checked; the rules refuse it.
       const specifier = source.type === 'Literal' && typeof source.value === 'string' ? source.value : '(computed)';
-      imports.push({ specifier, typeOnly: false });
+      imports.push({ specifier, names: undefined, typeOnly: false });
     },
     TSImportType(node) {
-      imports.push({ specifier: node.source.value, typeOnly: true });
+      imports.push({ specifier: node.source.value, names: undefined, typeOnly: true });
     },
     CallExpression({ callee }) {
       if (callee.type === 'Identifier' && EFFECTFUL_CALLS.has(callee.name)) effects.add(`${callee.name}()`);
@@ -72,6 +84,7 @@ interface Manifest {
   readonly name: string;
   readonly exports?: { readonly '.'?: string };
   readonly dependencies?: Readonly<Record<string, string>>;
+  readonly devDependencies?: Readonly<Record<string, string>>;
 }
 
 /** The workspace's packages with every TypeScript source of theirs, as it is on disk. */
@@ -87,6 +100,7 @@ export function readPackages(root: string): Package[] {
         folder,
         entry: join(folder, manifest.exports?.['.'] ?? 'src/index.ts'),
         dependencies: Object.keys(manifest.dependencies ?? {}),
+        devDependencies: Object.keys(manifest.devDependencies ?? {}),
         files: files.sort().map((file) => readSourceFile(file, readFileSync(join(root, file), 'utf8'))),
       };
     });

@@ -26,40 +26,47 @@ function list<T extends z.ZodType<unknown, string>>(item: T) {
     .pipe(z.array(item));
 }
 
-/** Every setting of the coordinator with its default. */
-const environmentSchema = z.object({
-  /** The registry: nodes, rooms, sessions, events. */
-  REDIS_URL: redisUrl.default('redis://127.0.0.1:6379'),
-  /** The job queues; the registry's server unless set. */
-  JOBS_REDIS_URL: redisUrl.optional(),
-  /** Where the API listens. */
-  API_HOST: host.default('127.0.0.1'),
-  API_PORT: port.default(3000),
-  /** Where /livez, /readyz and /metrics listen. */
-  OPS_HOST: host.default('127.0.0.1'),
-  OPS_PORT: port.default(3001),
-  /** SHA-256 (hex) of each valid API key. Unset: the key `dev-key`, on loopback only. */
-  API_KEY_HASHES: list(z.string().regex(/^[0-9a-fA-F]{64}$/, 'must be SHA-256 hashes in hex')).optional(),
-  /** Where events are sent; unset: nowhere (they can be read by the API). */
-  WEBHOOK_URL: z.url({ protocol: /^https?$/, error: 'must be an http:// or https:// URL' }).optional(),
-  /** `whsec_…` each; every one signs, so that a receiver can change over from one to the next. */
-  WEBHOOK_SECRETS: list(z.string().regex(/^whsec_[A-Za-z0-9+/]{32,}={0,2}$/, 'must be whsec_ and base64')).default([]),
-  /** How long the receiver may take to answer one request, ms. */
-  WEBHOOK_TIMEOUT_MS: milliseconds.default(10_000),
-  /** Rooms whose events are being sent at the same time. */
-  WEBHOOK_CONCURRENCY: z.coerce.number().int().min(1).max(1000).default(20),
-  /** Name of this replica in logs and in Redis' client list. */
+/** Every setting of the coordinator, with its default. Documented in docs/configuration.md. */
+export const coordinatorEnvironmentSchema = z.object({
+  REDIS_URL: redisUrl.default('redis://127.0.0.1:6379').describe('The registry: nodes, rooms, sessions, events'),
+  JOBS_REDIS_URL: redisUrl.optional().describe('The job queues. Default: REDIS_URL'),
+  API_HOST: host.default('127.0.0.1').describe('Where the API listens'),
+  API_PORT: port.default(3000).describe('Port of the API, its documentation (/docs) and its OpenAPI document'),
+  OPS_HOST: host.default('127.0.0.1').describe('Where /livez, /readyz and /metrics listen'),
+  OPS_PORT: port.default(3001).describe('Port of /livez, /readyz and /metrics'),
+  API_KEY_HASHES: list(z.string().regex(/^[0-9a-fA-F]{64}$/, 'must be SHA-256 hashes in hex'))
+    .optional()
+    .describe('SHA-256 (hex) of each valid API key, comma separated. Default: of `dev-key`, on loopback only'),
+  WEBHOOK_URL: z
+    .url({ protocol: /^https?$/, error: 'must be an http:// or https:// URL' })
+    .optional()
+    .describe('Where events are sent. Default: nowhere; the API has them'),
+  WEBHOOK_SECRETS: list(z.string().regex(/^whsec_[A-Za-z0-9+/]{32,}={0,2}$/, 'must be whsec_ and base64'))
+    .default([])
+    .describe('`whsec_…` each, comma separated. Every one signs, so that a receiver can change over'),
+  WEBHOOK_TIMEOUT_MS: milliseconds.default(10_000).describe('How long the receiver may take to answer one request, ms'),
+  WEBHOOK_CONCURRENCY: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .max(1000)
+    .default(20)
+    .describe('Rooms whose events are being sent at the same time'),
   COORDINATOR_ID: z
     .string()
     .regex(/^[A-Za-z0-9._-]{1,63}$/)
-    .optional(),
-  LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
-  /** PEM files of the mutual TLS towards nodes; all three or none. */
-  CONTROL_TLS_CERT: z.string().optional(),
-  CONTROL_TLS_KEY: z.string().optional(),
-  CONTROL_TLS_CA: z.string().optional(),
-  /** How long calls under way may take to finish at shutdown, ms. */
-  SHUTDOWN_TIMEOUT_MS: milliseconds.default(5_000),
+    .optional()
+    .describe("Name of this replica in logs and in Redis' client list. Default: a random one"),
+  LOG_LEVEL: z
+    .enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'])
+    .default('info')
+    .describe('Least serious log level that is written'),
+  CONTROL_TLS_CERT: z.string().optional().describe('File with this coordinator’s certificate towards nodes (PEM)'),
+  CONTROL_TLS_KEY: z.string().optional().describe('File with its private key (PEM)'),
+  CONTROL_TLS_CA: z.string().optional().describe('File with the authority that signs coordinators and nodes (PEM)'),
+  SHUTDOWN_TIMEOUT_MS: milliseconds
+    .default(5_000)
+    .describe('How long calls under way may take to finish at shutdown, ms'),
 });
 
 export interface Config {
@@ -89,7 +96,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
   const set = Object.fromEntries(
     Object.entries(environment).filter(([, value]) => value !== undefined && value !== ''),
   );
-  const parsed = environmentSchema.safeParse(set);
+  const parsed = coordinatorEnvironmentSchema.safeParse(set);
   if (!parsed.success) {
     // Values are left out: some of them are secrets.
     throw new ConfigError(parsed.error.issues.map((issue) => `${String(issue.path[0])}: ${issue.message}`).join('; '));
@@ -135,7 +142,7 @@ function acceptedKeys(hashes: readonly string[] | undefined, listeners: readonly
   return keys;
 }
 
-function readControlTls(env: z.infer<typeof environmentSchema>): ControlTls | null {
+function readControlTls(env: z.infer<typeof coordinatorEnvironmentSchema>): ControlTls | null {
   try {
     return loadControlTls({ cert: env.CONTROL_TLS_CERT, key: env.CONTROL_TLS_KEY, ca: env.CONTROL_TLS_CA });
   } catch (error) {
