@@ -1,6 +1,7 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { ControlClient } from '@mediaserver/control';
+import { pause } from '@mediaserver/lifecycle';
 import { Registry } from '@mediaserver/registry';
 import { createCoordinatorMetrics, type Logger } from '@mediaserver/telemetry';
 import type { Express } from 'express';
@@ -16,7 +17,7 @@ import { NodeClient } from './node-client.ts';
 import { NodeDirectory } from './node-directory.ts';
 import { createOpsApp } from './ops-app.ts';
 import { SessionCache } from './session-cache.ts';
-import { FactDelivery } from './webhooks/fact-delivery.ts';
+import { FactDelivery, NoDelivery } from './webhooks/fact-delivery.ts';
 import { SignalLane } from './webhooks/signal-lane.ts';
 import { WebhookSender } from './webhooks/webhook-sender.ts';
 
@@ -24,6 +25,9 @@ import { WebhookSender } from './webhooks/webhook-sender.ts';
 export class StartError extends Error {
   override name = 'StartError';
 }
+
+/** How long a start waits for Redis before it goes on without it. */
+const REDIS_WAIT_MS = 3_000;
 
 /** What is open, closed in the reverse order. */
 type Closer = () => Promise<unknown>;
@@ -69,6 +73,7 @@ export class CoordinatorService {
     const metrics = createCoordinatorMetrics();
     const registry = Registry.open({ url: config.redisUrl, name: config.coordinatorId, log });
     this.#closers.push(() => registry.close());
+    if (!(await connects(registry))) log.warn('Redis does not answer yet; going on without it');
     const control = new ControlClient({
       tls: config.controlTls,
       onCall: (command, seconds, outcome) => metrics.controlRequestSeconds.observe({ command, outcome }, seconds),
@@ -98,7 +103,11 @@ export class CoordinatorService {
       onRoomClosed: (room, nodeIds, reason) => coordinator.tellRoomClosed(room, nodeIds, reason),
     });
     this.#closers.push(() => reaper.close());
-    if (config.webhook) {
+    if (!config.webhook) {
+      const delivery = new NoDelivery(registry);
+      const jobs = new WebhookJobs({ registry, delivery, connection, log, concurrency: 1 });
+      this.#closers.push(() => jobs.close());
+    } else {
       const sender = new WebhookSender(config.webhook);
       this.#closers.push(() => sender.close());
       const delivery = new FactDelivery({ registry, sender, metrics, log });
@@ -146,6 +155,16 @@ export class CoordinatorService {
     })();
     return this.#closing;
   }
+}
+
+/** Whether the registry is connected, now or soon. */
+async function connects(registry: Registry): Promise<boolean> {
+  if (registry.connected) return true;
+  const connected = Promise.withResolvers<void>();
+  const forget = registry.onConnected(() => connected.resolve());
+  await Promise.race([connected.promise, pause(REDIS_WAIT_MS)]);
+  forget();
+  return registry.connected;
 }
 
 function isAddress(address: string | AddressInfo | null): address is AddressInfo {

@@ -43,7 +43,11 @@ export function operationRoutes(handlers: Handlers, callerOf: (request: Request)
     const route = router.route(expressPath(path));
     const here = operationIds.filter((id) => operations[id].path === path);
     for (const id of here) {
-      route[operations[id].method](...(hasBody(id) ? readBody : []), operationHandler(id, handlers, callerOf));
+      route[operations[id].method](
+        nameOperation(id),
+        ...(hasBody(id) ? readBody : []),
+        operationHandler(id, handlers, callerOf),
+      );
     }
     route.all((_request, response) => {
       response.set('Allow', here.map((id) => operations[id].method.toUpperCase()).join(', '));
@@ -63,7 +67,6 @@ function operationHandler<Id extends OperationId>(
   const { params, query, body } = operations[id];
   return async (request, response) => {
     const context = contextOf(response);
-    context.operation = id;
     const checked = parse(params, request.params, 'path');
     context.ids = checked;
     const answer = await handlers[id]({
@@ -78,6 +81,14 @@ function operationHandler<Id extends OperationId>(
   };
 }
 
+/** First, so that a body that cannot be read is logged and counted under its operation. */
+function nameOperation(id: OperationId): RequestHandler {
+  return (_request, response, next) => {
+    contextOf(response).operation = id;
+    next();
+  };
+}
+
 const requireJson: RequestHandler = (request, _response, next) => {
   // `false`: there is a body of another type. `null`: there is no body.
   if (request.is('application/json') === false) throw new ProblemError('unsupported_media_type');
@@ -86,7 +97,9 @@ const requireJson: RequestHandler = (request, _response, next) => {
 
 function jsonBody(request: Request): unknown {
   const body: unknown = request.body;
-  if (body === undefined) throw new ProblemError('invalid_json', 'the call needs a JSON body');
+  // express makes `{}` of an empty one.
+  if (body === undefined || request.get('content-length') === '0')
+    throw new ProblemError('invalid_json', 'the call needs a JSON body');
   if (deeperThan(body, MAX_DEPTH)) throw new ProblemError('invalid_request', `body: nested deeper than ${MAX_DEPTH}`);
   return body;
 }
@@ -95,11 +108,13 @@ function jsonBody(request: Request): unknown {
 function parse<T>(schema: z.ZodType<T>, value: unknown, where: string): T {
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
-  const problems = parsed.error.issues.slice(0, 10).map((issue) => {
-    const path = issue.path.map(String).join('.');
-    return `${path === '' ? where : `${where}.${path}`}: ${issue.message}`;
+  const problems = parsed.error.issues.flatMap((issue) => {
+    const path = [where, ...issue.path.map(String)].join('.');
+    return issue.code === 'unrecognized_keys'
+      ? issue.keys.map((key) => `${path}.${key}: unknown field`)
+      : [`${path}: ${issue.message}`];
   });
-  throw new ProblemError('invalid_request', problems.join('; ').slice(0, 1000));
+  throw new ProblemError('invalid_request', problems.slice(0, 10).join('; ').slice(0, 1000));
 }
 
 function deeperThan(value: unknown, limit: number): boolean {

@@ -2,7 +2,7 @@ import type { LifeRef, Registry } from '@mediaserver/registry';
 import type { Logger } from '@mediaserver/telemetry';
 import { DelayedError, type Job, type Queue, type Worker } from 'bullmq';
 import type { Redis } from 'ioredis';
-import type { FactDelivery } from '../webhooks/fact-delivery.ts';
+import type { Delivery } from '../webhooks/fact-delivery.ts';
 import { openProcessor, openQueue } from './job-queue.ts';
 
 const QUEUE = 'webhooks';
@@ -18,7 +18,7 @@ interface DrainJob extends LifeRef {
 
 export interface WebhookJobsParts {
   readonly registry: Pick<Registry, 'onEventsAppended' | 'livesToDeliver' | 'connected'>;
-  readonly delivery: Pick<FactDelivery, 'run'>;
+  readonly delivery: Delivery;
   readonly connection: Redis;
   readonly concurrency: number;
   readonly log: Logger;

@@ -5,6 +5,11 @@ import type { WebhookSender } from './webhook-sender.ts';
 /** Most facts in one request. */
 const BATCH = 100;
 
+/** What a life's facts are given to: a receiver, or nobody. */
+export interface Delivery {
+  run(life: LifeRef, onProgress?: () => boolean): Promise<void>;
+}
+
 export type DeliveryRegistry = Pick<Registry, 'getCursor' | 'readEvents' | 'advanceCursor'>;
 
 /**
@@ -14,7 +19,7 @@ export type DeliveryRegistry = Pick<Registry, 'getCursor' | 'readEvents' | 'adva
  * 1. The cursor moves only after the receiver took everything up to it.
  * 2. A fact is sent only after all before it were taken.
  */
-export class FactDelivery {
+export class FactDelivery implements Delivery {
   readonly #registry: DeliveryRegistry;
   readonly #sender: Pick<WebhookSender, 'send'>;
   readonly #metrics: CoordinatorMetrics;
@@ -78,5 +83,19 @@ export class FactDelivery {
     } finally {
       this.#metrics.webhookDeliveries.inc({ lane: 'facts', outcome });
     }
+  }
+}
+
+/** Without a receiver, facts count as delivered: they are kept for the API to read, not for later. */
+export class NoDelivery implements Delivery {
+  readonly #registry: DeliveryRegistry;
+
+  constructor(registry: DeliveryRegistry) {
+    this.#registry = registry;
+  }
+
+  async run(life: LifeRef): Promise<void> {
+    const page = await this.#registry.readEvents(life, await this.#registry.getCursor(life), 1);
+    await this.#registry.advanceCursor(life, page.status === 'not_found' ? Number.MAX_SAFE_INTEGER : page.lastSeq);
   }
 }

@@ -35,7 +35,13 @@ export type RoomView = z.infer<typeof roomSchema>;
 
 export const listRoomsQuerySchema = z.strictObject({
   limit: z.coerce.number().int().min(1).max(500).default(100),
-  cursor: z.string().max(256).optional(),
+  /** `nextCursor` of the page before. */
+  cursor: z
+    .string()
+    .min(1)
+    .max(256)
+    .regex(/^[A-Za-z0-9_-]+$/)
+    .optional(),
 });
 export const roomListSchema = z.object({ rooms: z.array(roomSummarySchema), nextCursor: z.string().nullable() });
 export type RoomList = z.infer<typeof roomListSchema>;
