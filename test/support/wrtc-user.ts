@@ -66,7 +66,7 @@ export class WrtcUser {
     return `/rooms/${this.roomId}/users/${this.userId}`;
   }
 
-  /** For `WebhookReceiver.onEvent`: applies offers that are for this session. */
+  /** For `WebhookReceiver.listeners`: applies offers that are for this session. */
   readonly handleEvent = (event: EventEnvelope): void => {
     if (event.type !== 'subscribe.offer' || event.data['sessionId'] !== this.sessionId) return;
     void this.apply(event.data['subscribe'] as SubscribeOffer);
