@@ -79,7 +79,7 @@ const BLOCKS = 100;
 const FIRST_NODE_OFFSET = 10;
 const PORTS_PER_NODE = 60;
 const PIPE_OFFSET = 20;
-export const MAX_FREE_NODES = Math.floor((BLOCK_SIZE - FIRST_NODE_OFFSET) / PORTS_PER_NODE);
+const MAX_FREE_NODES = Math.floor((BLOCK_SIZE - FIRST_NODE_OFFSET) / PORTS_PER_NODE);
 
 export interface PortClaim {
   readonly ports: PortPlan;
@@ -182,7 +182,7 @@ export async function requirePorts(uses: readonly PortUse[]): Promise<void> {
 }
 
 /** @returns "node server.js (pid 42)", or undefined where that cannot be seen (another user's, not Linux). */
-export async function portOwner(port: number, protocol: 'tcp' | 'udp'): Promise<string | undefined> {
+async function portOwner(port: number, protocol: 'tcp' | 'udp'): Promise<string | undefined> {
   const tables = await Promise.all(
     [protocol, `${protocol}6`].map((name) => readFile(`/proc/net/${name}`, 'utf8').catch(() => '')),
   );
