@@ -14,7 +14,7 @@ interface Asked {
 }
 
 /** Stands in for the media server: remembers what it was asked, answers what the test says. */
-export class FakeMediaServer {
+class FakeMediaServer {
   readonly asked: Asked[] = [];
   answer: (asked: Asked) => Promise<{ status: number; body?: unknown }> | { status: number; body?: unknown } =
     defaultAnswer;

@@ -9,12 +9,7 @@
 import { join, Problem, SessionApi } from './api.js';
 import { RoomState } from './room-state.js';
 
-/**
- * How each source is sent. The camera goes out in three sizes, smallest first, of which the server
- * hands each receiver the one that fits.
- *
- * @type {Record<string, RTCRtpEncodingParameters[]>}
- */
+/** @type {Record<string, RTCRtpEncodingParameters[]>} */
 const ENCODINGS = {
   microphone: [{ maxBitrate: 48_000 }],
   camera: [
@@ -25,6 +20,23 @@ const ENCODINGS = {
   screen: [{ maxBitrate: 2_500_000 }],
   'screen-audio': [{ maxBitrate: 96_000 }],
 };
+/** Of a picture lower than this, browsers send two sizes at most; of three they would leave out the largest. */
+const THREE_SIZES_FROM = 540;
+
+/**
+ * How a source is sent. The camera goes out in several sizes, smallest first, of which the server
+ * hands each receiver the one that fits.
+ *
+ * @param {string} source @param {MediaStreamTrack} track @returns {RTCRtpEncodingParameters[]}
+ */
+function encodingsFor(source, track) {
+  const encodings = ENCODINGS[source] ?? [{}];
+  const { width = 0, height = 0 } = track.getSettings();
+  if (source !== 'camera' || Math.min(width, height) >= THREE_SIZES_FROM) return encodings;
+  return encodings
+    .slice(0, 2)
+    .map((size) => ({ ...size, scaleResolutionDownBy: (size.scaleResolutionDownBy ?? 1) / 2 }));
+}
 
 /**
  * @typedef {import('./api.js').Offer} Offer
@@ -423,7 +435,7 @@ function addTransceiver(pc, source, track, streams) {
   return pc.addTransceiver(track, {
     direction: 'sendonly',
     streams: [source.startsWith('screen') ? streams.screen : streams.person],
-    sendEncodings: ENCODINGS[source] ?? [{}],
+    sendEncodings: encodingsFor(source, track),
   });
 }
 

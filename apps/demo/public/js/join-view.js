@@ -142,8 +142,9 @@ export class JoinView {
   }
 }
 
-/** @param {LocalMedia} media @returns {string} what is wrong with the devices, in words */
-export function deviceMessage(media) {
+/** @param {LocalMedia} media @param {string} [only] @returns {string} what is wrong with the devices, in words */
+export function deviceMessage(media, only) {
   if (media.troubles.get('camera') === 'insecure') return t.device.insecure();
-  return [...media.troubles].map(([device, trouble]) => t.device[trouble](t[device])).join(' ');
+  const troubles = [...media.troubles].filter(([device]) => !only || device === only);
+  return troubles.map(([device, trouble]) => t.device[trouble](t[device])).join(' ');
 }

@@ -123,7 +123,7 @@ async function toggleMicrophone() {
     media.wanted.microphone = true;
     const track = await media.openDevice('microphone');
     if (track) await call?.send('microphone', track);
-    else toast(deviceMessage(media), 'error');
+    else toast(deviceMessage(media, 'microphone'), 'error');
     return;
   }
   media.setMicrophone(!media.wanted.microphone);
@@ -138,7 +138,7 @@ async function toggleCamera() {
   }
   const track = await media.openDevice('camera');
   if (track) await call?.send('camera', track);
-  else toast(deviceMessage(media), 'error');
+  else toast(deviceMessage(media, 'camera'), 'error');
 }
 
 async function toggleScreen() {
@@ -168,7 +168,7 @@ async function stopScreen() {
 async function sourceEnded(source) {
   if (source.startsWith('screen')) await stopScreen();
   else if (call) {
-    toast(deviceMessage(media), 'error');
+    toast(deviceMessage(media, source), 'error');
     await call.pause(source);
   }
 }
