@@ -8,10 +8,12 @@ export interface PrivateRedisOptions {
   /** Whether what is written survives a restart. */
   readonly durable: boolean;
   readonly env: Readonly<Record<string, string | undefined>>;
+  /** More of redis.conf, as on the command line. */
+  readonly args?: readonly string[];
 }
 
 /** The command line of a Redis on loopback that belongs to us alone. */
-export function privateRedis({ port, folder, durable, env }: PrivateRedisOptions): ProcessSpec {
+export function privateRedis({ port, folder, durable, env, args = [] }: PrivateRedisOptions): ProcessSpec {
   const settings = {
     bind: '127.0.0.1',
     port: String(port),
@@ -27,7 +29,7 @@ export function privateRedis({ port, folder, durable, env }: PrivateRedisOptions
   return {
     name: 'redis',
     command: 'redis-server',
-    args: Object.entries(settings).flatMap(([key, value]) => [`--${key}`, value]),
+    args: [...Object.entries(settings).flatMap(([key, value]) => [`--${key}`, value]), ...args],
     env,
     cwd: folder,
   };

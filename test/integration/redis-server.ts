@@ -1,16 +1,18 @@
-import { spawn, type ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { createServer } from 'node:net';
+import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { Redis } from 'ioredis';
+import { Guard } from '../../deploy/local/guard.ts';
+import { ManagedProcess } from '../../deploy/local/managed-process.ts';
+import { claimFreePorts } from '../../deploy/local/ports.ts';
+import { privateRedis } from '../../deploy/local/redis.ts';
 
 export interface RedisServer {
   readonly url: string;
   readonly port: number;
   /** The server's process, for tests that stop or kill it. */
-  readonly process: ChildProcess;
+  readonly process: { kill(signal: NodeJS.Signals): void };
   stop(): Promise<void>;
 }
 
@@ -25,70 +27,45 @@ export interface RedisServerOptions {
 
 /** A real redis-server of its own, in memory, with a free port and a temporary folder. */
 export async function startRedis(options: RedisServerOptions = {}): Promise<RedisServer> {
+  const { cluster = false, args = [] } = options;
+  const claim = options.port === undefined ? await claimFreePorts(0) : undefined;
+  const port = claim?.ports.redis ?? options.port ?? 0;
   const folder = await mkdtemp(join(tmpdir(), 'mediaserver-redis-'));
-  const port = options.port ?? (await freePort());
-  const args = ['--port', String(port), '--bind', '127.0.0.1', '--dir', folder, '--save', '', '--appendonly', 'no'];
-  if (options.cluster === true) {
-    // The bus port would be port + 10000, which may not exist.
-    args.push('--cluster-enabled', 'yes', '--cluster-port', String(await freePort()));
-  }
-  const child = spawn('redis-server', [...args, ...(options.args ?? [])], { stdio: 'ignore' });
-  const exited = once(child, 'exit').catch(() => undefined);
+  // The bus' own choice, port + 10000, may be somebody's; the next port is nobody's.
+  const clusterArgs = cluster ? ['--cluster-enabled', 'yes', '--cluster-port', String(port + 1)] : [];
+  const spec = privateRedis({ port, folder, durable: false, env: process.env, args: [...clusterArgs, ...args] });
+  const guard = new Guard(folder);
+  const child = new ManagedProcess(spec, () => undefined);
+  if (child.pid !== undefined) guard.watch([child.pid]);
   const stop = async (): Promise<void> => {
-    if (child.exitCode === null && child.signalCode === null) {
-      child.kill('SIGKILL');
-      await exited;
-    }
-    await rm(folder, { recursive: true, force: true });
+    child.kill();
+    await child.exited;
+    await guard.close();
+    claim?.release();
   };
-  // A test process that is killed must not leave servers behind.
-  const kill = (): void => {
-    child.kill('SIGKILL');
-  };
-  process.once('exit', kill);
-  child.once('exit', () => process.off('exit', kill));
-
   try {
-    await new Promise<void>((resolve, reject) => {
-      child.once('error', reject);
-      child.once('spawn', resolve);
-    });
-    await untilServing(port, child, options.cluster === true);
+    await untilServing(port, child, cluster);
   } catch (error) {
     await stop();
     throw error;
   }
-  return { url: `redis://127.0.0.1:${port}`, port, process: child, stop };
+  return { url: `redis://127.0.0.1:${port}`, port, process: { kill: (signal) => child.signal(signal) }, stop };
 }
 
-async function untilServing(port: number, child: ChildProcess, cluster: boolean): Promise<void> {
+async function untilServing(port: number, child: ManagedProcess, cluster: boolean): Promise<void> {
   const redis = new Redis(port, '127.0.0.1', { retryStrategy: () => 10, maxRetriesPerRequest: null });
   redis.on('error', () => undefined);
-  const failed = once(child, 'exit').then(([code]) => {
-    throw new Error(`redis-server ended with ${String(code)}`);
+  const failed = child.exited.then(() => {
+    throw new Error(`redis-server ended: ${child.lines.slice(-3).join(' ')}`);
   });
   try {
     await Promise.race([redis.ping(), failed]);
     if (cluster) {
       await redis.call('CLUSTER', 'ADDSLOTSRANGE', '0', '16383');
-      while (!String(await redis.call('CLUSTER', 'INFO')).includes('cluster_state:ok')) {
-        await new Promise((resolve) => setTimeout(resolve, 20));
-      }
+      while (!String(await redis.call('CLUSTER', 'INFO')).includes('cluster_state:ok')) await delay(20);
     }
   } finally {
     failed.catch(() => undefined);
     redis.disconnect();
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  if (address === null || typeof address === 'string') {
-    throw new Error('no free port');
-  }
-  return address.port;
 }
