@@ -5,7 +5,7 @@ import type { Redis } from 'ioredis';
 import { toRegistryError } from './errors.ts';
 import type { Keys } from './keys.ts';
 
-type Fragment = '_nodes' | '_room' | '_fact';
+type Fragment = '_nodes' | '_room' | '_fact' | '_watch';
 type KeyGroup = 'cluster' | 'index' | 'room' | 'log' | 'watch' | 'signals';
 
 /**
@@ -32,8 +32,8 @@ const COMMANDS = {
   track_created: { keys: ['index', 'room', 'log'], with: ['_room', '_fact'] },
   track_updated: { keys: ['index', 'room', 'log'], with: ['_room', '_fact'] },
   track_closed: { keys: ['index', 'room', 'log'], with: ['_room', '_fact'] },
-  list_due: { keys: ['index'], with: [] },
-  find_dead_hosts: { keys: ['cluster', 'index', 'watch'], with: ['_nodes'] },
+  list_due: { keys: ['index', 'watch'], with: ['_watch'] },
+  find_dead_hosts: { keys: ['cluster', 'index', 'watch'], with: ['_nodes', '_watch'] },
   reap_session: { keys: ['cluster', 'index', 'room', 'log'], with: ['_nodes', '_room'] },
   read_events: { keys: ['log'], with: [] },
   advance_cursor: { keys: ['index', 'log'], with: [] },

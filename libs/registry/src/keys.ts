@@ -14,7 +14,7 @@
  * | `due` | zset | what must be looked at, scored with when: `dueRoom`, `dueJoin` |
  * | `hosted` | zset, by lex | one member per session, sorted by the process that hosts it |
  * | `pending` | zset | event logs with undelivered facts, scored with since when |
- * | `watch` | hash | when dead hosts were last looked for |
+ * | `watch` | hash | when somebody last looked for what is due and who is dead |
  * | `signals` | list | pointers that any coordinator takes |
  * | `t:<tenant>:rooms` | zset, by lex | roomIds |
  * | `t:<tenant>:room:<roomId>` | hash | the room |

@@ -452,7 +452,11 @@ export class Registry {
 
   // ── what is due, and who is dead ─────────────────────────────────────────────────────────────
 
-  /** Closes rooms past their empty timeout, withdraws sessions that never joined. Safe from any number of callers. */
+  /**
+   * Closes rooms past their empty timeout, withdraws sessions that never joined. To be called about
+   * once a second, by any number of callers: after a pause of 3 s or more (Redis or all coordinators
+   * were away) nothing is due for two lease periods, so that nodes can commit what they held back.
+   */
   async sweep(limit = 100): Promise<Swept[]> {
     const members = await this.#run('list_due', z.array(z.string()), { limit });
     const swept: Swept[] = [];

@@ -9,5 +9,5 @@ if not due or tonumber(due) > now or redis.call('HLEN', K.sessions) > 0 then
   return { 'not_due' }
 end
 local flat = redis.call('HGETALL', K.room)
-end_room('empty_timeout')
+end_room('empty')
 return { 'closed', flat }

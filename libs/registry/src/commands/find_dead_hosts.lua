@@ -1,14 +1,5 @@
 -- Steps from process to process in `hosted` and checks each against nodes and leases.
--- A gap in the calls means that Redis or its callers were away and leases lapsed for that reason:
--- then nobody is dead for two lease periods.
-local watch = redis.call('HMGET', K.watch, 'lastRun', 'suspendedUntil')
-local suspended = tonumber(watch[2] or '0')
-if not watch[1] or now - tonumber(watch[1]) > C.watchGapMs then
-  suspended = now + 2 * C.leaseMs
-  redis.call('HSET', K.watch, 'suspendedUntil', int(suspended))
-end
-redis.call('HSET', K.watch, 'lastRun', int(now))
-if suspended > now then
+if just_back('hosts') then
   return {}
 end
 
