@@ -150,6 +150,10 @@ export class Call extends EventTarget {
     return this.#answer.identity;
   }
 
+  get over() {
+    return this.#ended;
+  }
+
   /** For debugging and measurements only: the two RTCPeerConnections. */
   get peerConnections() {
     return { send: this.#send, receive: this.#receive };

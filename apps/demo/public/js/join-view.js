@@ -115,8 +115,9 @@ export class JoinView {
     });
 
     const message = byId('device-message');
-    message.textContent = deviceMessage(media);
-    message.hidden = message.textContent === '';
+    const trouble = deviceMessage(media);
+    message.textContent = `${trouble} ${t.joinAnyway}`;
+    message.hidden = trouble === '';
   }
 
   async #listDevices() {

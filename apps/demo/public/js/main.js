@@ -35,7 +35,7 @@ const callView = new CallView(media, {
   microphone: () => void run(toggleMicrophone),
   camera: () => void run(toggleCamera),
   screen: () => void run(toggleScreen),
-  leave: () => call?.leave(),
+  leave,
   copyLink: () => void run(copyLink),
 });
 
@@ -78,8 +78,14 @@ async function enter() {
 }
 
 async function join() {
+  const before = call;
   const identity = sessionStorage.getItem(STORED_IDENTITY);
   const joined = await Call.join({ roomId, name, identity, tracks: media.tracks });
+  if (call !== before) {
+    // The person left while we were on the way back.
+    joined.leave();
+    return;
+  }
   call = joined;
   sessionStorage.setItem(STORED_IDENTITY, joined.identity);
   joined.addEventListener('change', () => callView.render());
@@ -87,25 +93,41 @@ async function join() {
   joined.addEventListener('fact', (event) => announce(joined, /** @type {CustomEvent} */ (event).detail));
   joined.addEventListener('ended', (event) => void ended(joined, /** @type {CustomEvent} */ (event).detail.reason));
   callView.show(joined, roomId);
-  if (media.tracks.has('microphone') && !media.wanted.microphone) await joined.setMuted('microphone', true);
+  if (media.tracks.has('microphone') && !media.wanted.microphone) {
+    await run(() => joined.setMuted('microphone', true));
+  }
+}
+
+function leave() {
+  const onTheWayBack = call?.over;
+  call?.leave();
+  if (onTheWayBack) finish('left');
 }
 
 /** @param {Call} over @param {string} reason */
 async function ended(over, reason) {
   if (over !== call) return;
-  if (COME_BACK.has(reason)) {
-    byId('connection').dataset['state'] = 'reconnecting';
-    byId('connection-text').textContent = t.state.reconnecting;
-    for (let tried = 0; tried < COME_BACK_TRIES; tried += 1) {
-      try {
-        await join();
-        return;
-      } catch (error) {
-        if (error instanceof Problem && !error.retryable) break;
-        await sleep(1000 * 2 ** tried);
-      }
+  if (COME_BACK.has(reason)) await comeBack(over);
+  if (over === call) finish(reason);
+}
+
+/** Joins again as the same user, with the same devices. @param {Call} over */
+async function comeBack(over) {
+  byId('connection').dataset['state'] = 'reconnecting';
+  byId('connection-text').textContent = t.state.reconnecting;
+  for (let tried = 0; tried < COME_BACK_TRIES && over === call; tried += 1) {
+    try {
+      await join();
+      return;
+    } catch (error) {
+      if (error instanceof Problem && !error.retryable) return;
+      await sleep(1000 * 2 ** tried);
     }
   }
+}
+
+/** @param {string} reason */
+function finish(reason) {
   call = null;
   media.stopAll();
   callView.hide();

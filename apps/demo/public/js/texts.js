@@ -49,13 +49,13 @@ const en = {
     connected: 'Connected',
     reconnecting: 'Reconnecting',
   },
+  joinAnyway: 'You can join anyway.',
   device: {
-    denied: (/** @type {string} */ which) =>
-      `${which}: access is blocked. Allow it in the address bar; you can join without it.`,
-    missing: (/** @type {string} */ which) => `${which}: none found. You can join without it.`,
-    busy: (/** @type {string} */ which) => `${which}: in use by another program. You can join without it.`,
+    denied: (/** @type {string} */ which) => `${which}: access is blocked. Allow it in the address bar.`,
+    missing: (/** @type {string} */ which) => `${which}: none found.`,
+    busy: (/** @type {string} */ which) => `${which}: in use by another program.`,
     lost: (/** @type {string} */ which) => `${which}: disconnected.`,
-    failed: (/** @type {string} */ which) => `${which}: could not be started. You can join without it.`,
+    failed: (/** @type {string} */ which) => `${which}: could not be started.`,
     insecure: () =>
       'Camera and microphone need a secure address (https or localhost). You can join to watch and listen.',
   },
@@ -135,12 +135,13 @@ const ru = {
   noCamera: 'Камера выключена',
   cameraOnlyPrompt: 'Ждём разрешения…',
   state: { connecting: 'Соединяем', connected: 'На связи', reconnecting: 'Восстанавливаем связь' },
+  joinAnyway: 'Войти можно и так.',
   device: {
-    denied: (which) => `${which}: доступ запрещён. Разрешите его в адресной строке; войти можно и так.`,
-    missing: (which) => `${which}: устройство не найдено. Войти можно и так.`,
-    busy: (which) => `${which}: занято другой программой. Войти можно и так.`,
+    denied: (which) => `${which}: доступ запрещён. Разрешите его в адресной строке.`,
+    missing: (which) => `${which}: устройство не найдено.`,
+    busy: (which) => `${which}: занято другой программой.`,
     lost: (which) => `${which}: устройство отключено.`,
-    failed: (which) => `${which}: не удалось включить. Войти можно и так.`,
+    failed: (which) => `${which}: не удалось включить.`,
     insecure: () => 'Камера и микрофон работают только по https или на localhost. Можно войти и смотреть.',
   },
   ended: {
