@@ -1,33 +1,8 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
 
-/**
- * Each line it reads is the list of process groups alive now, in the order they are to be stopped.
- * The end of its input means the owner is gone: it stops what the last line named.
- */
-const SCRIPT = `
-trap '' HUP INT TERM
-runs() {
-  kill -s 0 "$1" 2>/dev/null || return 1
-  # A process nobody has reaped yet is still there, but does not run.
-  stat=
-  read -r stat 2>/dev/null <"/proc/$1/stat"
-  case $stat in *') Z '*) return 1 ;; esac
-}
-groups=
-while read -r line; do groups=$line; done
-for group in $groups; do
-  kill -s TERM "$group" 2>/dev/null
-  kill -s CONT "$group" 2>/dev/null
-  tries=0
-  while [ $tries -lt 50 ] && runs "$group"; do
-    sleep 0.1
-    tries=$((tries + 1))
-  done
-  kill -s KILL -- "-$group" 2>/dev/null
-done
-[ -z "$1" ] || rm -rf -- "$1"
-`;
+const SCRIPT = fileURLToPath(new URL('guard.sh', import.meta.url));
 
 /**
  * Ends what its owner started when the owner itself is killed and cannot: a small shell in a session
@@ -39,7 +14,7 @@ export class Guard {
 
   /** @param temporaryFolder removed in the end, when everything has stopped. */
   constructor(temporaryFolder?: string) {
-    this.#shell = spawn('/bin/sh', ['-c', SCRIPT, 'mediaserver-guard', temporaryFolder ?? ''], {
+    this.#shell = spawn('/bin/sh', [SCRIPT, temporaryFolder ?? ''], {
       detached: true,
       stdio: ['pipe', 'ignore', 'ignore'],
     });
