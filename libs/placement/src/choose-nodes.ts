@@ -6,7 +6,7 @@ import { twoChoices } from './policies/two-choices.ts';
 import type { Rated } from './rated.ts';
 import type { Exclusion, PlacementDecision, PlacementLimits, PlacementRequest } from './types.ts';
 
-export const DEFAULT_LIMITS: PlacementLimits = { maxLoad: 0.9, stickyLoad: 0.8, maxCandidates: 3 };
+const DEFAULT_LIMITS: PlacementLimits = { maxLoad: 0.9, stickyLoad: 0.8, maxCandidates: 3 };
 
 /**
  * Which nodes to try for one more session, or for a room, in order. It decides on a snapshot; the

@@ -1,3 +1,3 @@
 export * from './types.ts';
-export { chooseNodes, DEFAULT_LIMITS } from './choose-nodes.ts';
-export { predictedLoad, sessionCost } from './load.ts';
+export { chooseNodes } from './choose-nodes.ts';
+export { predictedLoad } from './load.ts';
