@@ -134,7 +134,7 @@ describe('the launcher', () => {
     claim.release();
   });
 
-  function launch(env: Record<string, string> = {}): ManagedProcess {
+  function launch(env: Record<string, string> = {}, through: readonly string[] = []): ManagedProcess {
     const { api, ops, demo, redis, nodes } = claim.ports;
     const [first] = nodes;
     const ports = {
@@ -149,8 +149,8 @@ describe('the launcher', () => {
     launcher = new ManagedProcess(
       {
         name: 'launcher',
-        command: process.execPath,
-        args: [fixture('start-fakes.ts')],
+        command: through[0] ?? process.execPath,
+        args: [...through.slice(1), ...(through[0] ? [process.execPath] : []), fixture('start-fakes.ts')],
         cwd: folder,
         env: {
           PATH: process.env['PATH'],
@@ -213,6 +213,17 @@ describe('the launcher', () => {
 
   it('invariant 3: leaves nothing when it is killed itself', async () => {
     launch();
+    await untilSaid('Ctrl-C stops');
+    const pids = startedPids();
+    expect(pids.filter(isAlive)).toHaveLength(8);
+    launcher.signal('SIGKILL');
+    await until(async () => !pids.some(isAlive) && !(await redisRuns()));
+    expectStopOrder();
+  });
+
+  it('stops when the process that started it is killed', async () => {
+    // In a session of its own, so that only the shell is killed.
+    launch({}, ['sh', '-c', 'setsid "$0" "$1" & wait']);
     await untilSaid('Ctrl-C stops');
     const pids = startedPids();
     expect(pids.filter(isAlive)).toHaveLength(8);

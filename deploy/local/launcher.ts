@@ -6,6 +6,7 @@ import { SetupProblem } from './ports.ts';
 
 /** A Ctrl-C may reach us twice: from the terminal and passed on by npm. That is still one. */
 const SAME_SIGNAL_MS = 500;
+const PARENT_CHECK_MS = 1000;
 const EXIT_INTERRUPTED = 130;
 const NAME_WIDTH = 'coordinator'.length;
 
@@ -72,8 +73,12 @@ async function run(log: Log, options: Partial<ClusterOptions>): Promise<number> 
     }
   };
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, onSignal);
-  // Where the process that started us keeps a channel to us, its end is ours.
-  process.on('disconnect', () => onSignal('the starting process is gone'));
+  // Killed by force, the process that started us passes nothing on.
+  const parent = process.ppid;
+  const watch = setInterval(() => {
+    if (process.ppid !== parent && firstSignal === undefined) onSignal('The starting process is gone');
+  }, PARENT_CHECK_MS);
+  watch.unref();
 
   say(`Starting ${dim(`(log: ${log.path})`)}`);
   let cluster: Cluster;
