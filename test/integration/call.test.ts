@@ -150,6 +150,21 @@ describe('a call of libwebrtc clients', () => {
     await eventually('his track is gone', () => anna.tracks.length === 0);
   });
 
+  it('a user who comes back through another node is seen, whatever the old node said last', async () => {
+    await newRoom();
+    const anna = await join('anna', 'microphone');
+    const boris = await join('boris', 'microphone');
+    await anna.flows('boris:microphone');
+    const { nodeId } = boris.joined.user;
+    await cluster.kill(nodeId, 'SIGKILL');
+    boris.disappear();
+    const again = await eventually('boris is back', () => join('boris', 'microphone'), { timeoutMs: 40_000 });
+    expect(again.joined.user.nodeId).not.toBe(nodeId);
+    await anna.flows('boris:microphone');
+    await again.flows('anna:microphone');
+    await cluster.start(nodeId);
+  });
+
   it('leaves nothing behind after the room closes', async () => {
     const keysBefore = new Set(await redis.keys('*'));
     await newRoom();

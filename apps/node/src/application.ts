@@ -38,7 +38,7 @@ export class Application {
 
   get counts(): NodeCounts {
     const rooms = [...this.#open.values()];
-    const users = rooms.flatMap((room) => [...room.users]);
+    const users = rooms.flatMap((room) => Array.from(room.users));
     const sum = (numbers: number[]) => numbers.reduce((total, number) => total + number, 0);
     return {
       rooms: rooms.length,
@@ -95,6 +95,12 @@ export class Application {
       return {};
     },
   };
+
+  /** Ids of the sessions that stand: admitted, made and told to Redis. */
+  get sessions(): ReadonlyMap<string, User> {
+    const users = [...this.#open.values()].flatMap((room) => Array.from(room.users));
+    return new Map(users.filter((user) => user.joined).map((user) => [user.session.sessionId, user]));
+  }
 
   /**
    * Carries out one control command.

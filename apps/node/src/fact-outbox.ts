@@ -1,4 +1,4 @@
-import type { NodeFact, NodeFactBody, Registry, RoomRef } from '@mediaserver/registry';
+import { RegistryError, type NodeFact, type NodeFactBody, type Registry, type RoomRef } from '@mediaserver/registry';
 import { Backoff, pause } from '@mediaserver/lifecycle';
 import type { Logger, NodeMetrics } from '@mediaserver/telemetry';
 
@@ -73,6 +73,15 @@ export class FactOutbox {
         next.settle(result);
       } catch (error) {
         if (this.#stop.signal.aborted) return;
+        if (error instanceof RegistryError && error.code === 'registry_corrupt') {
+          this.#log.error(
+            { err: error, op: next.fact.op, roomId: next.fact.roomId },
+            'a fact is lost: its record is unreadable',
+          );
+          this.#waiting.shift();
+          next.settle({ status: 'dropped' });
+          continue;
+        }
         const delayMs = this.#backoff.next();
         this.#log.warn({ err: error, waiting: this.#waiting.length, delayMs }, 'Redis does not take a fact; retrying');
         await pause(delayMs, this.#stop.signal);

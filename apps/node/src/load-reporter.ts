@@ -34,6 +34,7 @@ export class LoadReporter {
   #lastCpu: { atMs: number; process: number; workers: Map<number, number> } | null = null;
   #beating: Promise<void> = Promise.resolve();
   #failing = false;
+  #forgotten = false;
 
   constructor(options: {
     registry: Registry;
@@ -49,6 +50,11 @@ export class LoadReporter {
     this.#counts = options.counts;
     this.#metrics = options.metrics;
     this.#log = options.log;
+  }
+
+  /** Whether the registry ever lost what it knew of this process (flushed, failed over). */
+  get forgotten(): boolean {
+    return this.#forgotten;
   }
 
   /**
@@ -75,6 +81,7 @@ export class LoadReporter {
         const { nodeId, bootId } = this.#descriptor;
         const result = await this.#registry.heartbeat(nodeId, bootId, await this.#sample(), this.#state);
         if (result === 'unknown') {
+          this.#forgotten = true;
           this.#log.warn('the registry does not know this node any more; registering again');
           await this.#register();
         }

@@ -10,6 +10,7 @@ import { createControlApp } from './http/create-control-app.ts';
 import { createOpsApp } from './http/create-ops-app.ts';
 import { closeServer, listen } from './http/listen.ts';
 import { LoadReporter } from './load-reporter.ts';
+import { OrphanSweep } from './orphan-sweep.ts';
 import { WorkerPool } from './worker-pool.ts';
 
 /** Facts of the last moments are waited for this long at the end, ms. */
@@ -38,6 +39,8 @@ async function run(): Promise<void> {
   };
   const reporter = new LoadReporter({ registry, descriptor, pool, counts: () => application.counts, metrics, log });
 
+  const sweep = new OrphanSweep({ registry, identity: { nodeId, bootId }, application, reporter, log });
+
   let stopping = false;
   const controlServer = await listen(createControlApp(application, bootId, log, metrics), {
     ...config.control,
@@ -51,6 +54,7 @@ async function run(): Promise<void> {
   });
   const opsServer = await listen(createOpsApp(readiness, metrics), { ...config.ops, setting: 'OPS_PORT' });
   await reporter.start();
+  sweep.start();
   log.info({ controlUrl: config.control.url, workers: config.workers }, 'node is ready');
 
   const stop = async (signal: string) => {
@@ -60,6 +64,7 @@ async function run(): Promise<void> {
     await reporter
       .announceStopping()
       .catch((error: unknown) => log.warn({ err: error }, 'could not announce the stop'));
+    sweep.close();
     application.close();
     await outbox.close(OUTBOX_FLUSH_MS);
     await reporter.close().catch((error: unknown) => log.warn({ err: error }, 'could not sign off from the registry'));

@@ -67,6 +67,8 @@ export class NodeLink {
   readonly #tracks = new Map<string, TrackState>();
   #remoteVersion = -1;
   #unreachableSince: number | null = null;
+  /** Silent for so long that its tracks are withdrawn. */
+  #lost = false;
   readonly #syncWakeup = new Wakeup();
 
   #endpoint: PipeEndpoint | null = null;
@@ -97,13 +99,18 @@ export class NodeLink {
     return this.#stop.signal.aborted;
   }
 
+  /** Whether it answered when it was last asked. */
+  get reachable(): boolean {
+    return this.#unreachableSince === null;
+  }
+
   get hasPipe(): boolean {
     return this.#endpoint !== null;
   }
 
   /** Tracks on the other node; none while it has not answered for long. */
   get tracks(): readonly TrackState[] {
-    return this.#isLost() ? [] : [...this.#tracks.values()];
+    return this.#lost ? [] : [...this.#tracks.values()];
   }
 
   // ── State ────────────────────────────────────────────────────────────────────────────────────
@@ -137,7 +144,9 @@ export class NodeLink {
     const backoff = new Backoff({ initialMs: 100, maxMs: RESYNC_MS });
     let told = this.#room.memberState().version;
     while (!this.closed) {
-      const retryMs = this.#unreachableSince === null ? RESYNC_MS : backoff.next();
+      const lostInMs = this.#unreachableSince === null ? 0 : this.#unreachableSince + LOST_AFTER_MS - Date.now();
+      const waitMs = this.#unreachableSince === null ? RESYNC_MS : backoff.next();
+      const retryMs = lostInMs > 0 ? Math.min(waitMs, lostInMs) : waitMs;
       await this.#syncWakeup.wait(retryMs, this.#stop.signal);
       if (this.closed) return;
       try {
@@ -155,7 +164,8 @@ export class NodeLink {
   async #sync(): Promise<number> {
     const state = this.#room.memberState();
     const answer = await this.#call('cascade.sync', { roomSessionId: this.#room.roomSessionId, state });
-    const wasLost = this.#isLost();
+    const wasLost = this.#lost;
+    this.#lost = false;
     this.#unreachableSince = null;
     this.receive(answer.state);
     if (wasLost && !this.closed) this.#room.remoteTracksChanged();
@@ -165,7 +175,6 @@ export class NodeLink {
   #noteUnreachable(error: unknown): void {
     if (this.closed) return;
     const now = Date.now();
-    const wasLost = this.#isLost();
     this.#unreachableSince ??= now;
     const code = error instanceof ProblemError ? error.code : 'internal_error';
     const since = now - this.#unreachableSince;
@@ -174,14 +183,11 @@ export class NodeLink {
     if (gone || since >= FORGET_AFTER_MS) {
       this.#log.info({ code }, 'a node left the room without a word');
       this.#room.forgetLink(this);
-    } else if (!wasLost && this.#isLost()) {
+    } else if (!this.#lost && since >= LOST_AFTER_MS) {
+      this.#lost = true;
       this.#log.warn({ code }, 'a node of the room does not answer; its tracks are withdrawn');
       this.#room.remoteTracksChanged();
     }
-  }
-
-  #isLost(): boolean {
-    return this.#unreachableSince !== null && Date.now() - this.#unreachableSince >= LOST_AFTER_MS;
   }
 
   // ── Pulling media ────────────────────────────────────────────────────────────────────────────

@@ -152,7 +152,13 @@ export class Room implements UserOwner, LinkOwner {
   }
 
   tracks(): readonly TrackState[] {
-    return [...this.#localTracks(), ...[...this.#links.values()].flatMap((link) => link.tracks)];
+    const links = [...this.#links.values()].toSorted((a, b) => Number(b.reachable) - Number(a.reachable));
+    const known = new Map<string, TrackState>();
+    // A user who came back through another node is first here: what a dead node said last does not hide them.
+    for (const track of [...this.#localTracks(), ...links.flatMap((link) => link.tracks)]) {
+      if (!known.has(track.trackId)) known.set(track.trackId, track);
+    }
+    return [...known.values()];
   }
 
   #localTracks(): TrackState[] {

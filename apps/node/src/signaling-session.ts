@@ -24,6 +24,7 @@ import {
   deviceCapabilities,
   markStalled,
   needsOffer,
+  offerUrgency,
   planPublish,
   producerClosed,
   releaseSection,
@@ -40,6 +41,8 @@ import type { User, UserOwner } from './user.ts';
 
 /** What changes within this time goes into one offer, ms. */
 const OFFER_BATCH_MS = 100;
+/** Sections that only close wait this long for company, ms. */
+const CLOSE_BATCH_MS = 1_500;
 /** How long a join waits for tracks of other nodes before its offer goes out without them, ms. */
 const JOIN_WAIT_MS = 400;
 /** A second publish waits this long for the first, ms. */
@@ -86,7 +89,7 @@ export class SignalingSession {
   readonly #subscriptions = new Map<string, Subscription>();
   readonly #added = new Set<string>();
   readonly #removed = new Set<string>();
-  #offerTimer: NodeJS.Timeout | null = null;
+  #offerTimer: { readonly timer: NodeJS.Timeout; readonly urgency: 'now' | 'later' } | null = null;
   #answerTimer: NodeJS.Timeout | null = null;
   #closed = false;
 
@@ -330,14 +333,22 @@ export class SignalingSession {
 
   // ── Offers and answers ───────────────────────────────────────────────────────────────────────
 
+  /** Something new to receive goes out soon; one timer, and the earlier of two times wins. */
   #scheduleOffer(): void {
-    if (this.#offerTimer || this.#closed) return;
-    this.#offerTimer = setTimeout(() => {
-      this.#offerTimer = null;
-      void this.#change(async () => {
-        if (await this.#makeOffer()) this.#room.signalOffer(this.#user);
-      });
-    }, OFFER_BATCH_MS);
+    if (this.#closed || !this.#sub) return;
+    const urgency = offerUrgency(this.#sub);
+    if (urgency === 'none' || (this.#offerTimer && (urgency === 'later' || this.#offerTimer.urgency === 'now'))) return;
+    if (this.#offerTimer) clearTimeout(this.#offerTimer.timer);
+    const timer = setTimeout(
+      () => {
+        this.#offerTimer = null;
+        void this.#change(async () => {
+          if (await this.#makeOffer()) this.#room.signalOffer(this.#user);
+        });
+      },
+      urgency === 'now' ? OFFER_BATCH_MS : CLOSE_BATCH_MS,
+    );
+    this.#offerTimer = { timer, urgency };
   }
 
   /** A new offer if there is something to tell and none is outstanding; it is not pushed. */
@@ -459,7 +470,7 @@ export class SignalingSession {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    if (this.#offerTimer) clearTimeout(this.#offerTimer);
+    if (this.#offerTimer) clearTimeout(this.#offerTimer.timer);
     if (this.#answerTimer) clearTimeout(this.#answerTimer);
     for (const subscription of this.#subscriptions.values()) {
       subscription.dropped = true;

@@ -76,6 +76,7 @@ export class User {
   #connectivity: Connectivity = NOT_CONNECTED;
   #deadline: NodeJS.Timeout | null = null;
   #announced = false;
+  #joined = false;
   #closed = false;
 
   constructor(session: SessionRecord, room: UserOwner, log: Logger, metrics: NodeMetrics) {
@@ -93,17 +94,24 @@ export class User {
     return this.#announced ? [...this.#tracks.values()].map(({ state }) => state) : [];
   }
 
+  /** Whether Redis has it as joined. */
+  get joined(): boolean {
+    return this.#joined;
+  }
+
   get counts(): { producers: number; consumers: number } {
     return { producers: this.#tracks.size, consumers: this.#consumers.size };
   }
 
   /** The session stands: from now on its tracks are told to Redis and to the room. */
-  announce(): Promise<FactResult> {
+  async announce(): Promise<FactResult> {
     this.#announced = true;
     const joined = this.#commit({ op: 'session.joined', sessionId: this.session.sessionId });
     for (const { state } of this.#tracks.values()) void this.#commit({ op: 'track.created', track: state });
     if (this.#tracks.size > 0) this.#room.localTracksChanged();
-    return joined;
+    const result = await joined;
+    this.#joined = result.status === 'ok';
+    return result;
   }
 
   async #commit(body: NodeFactBody): Promise<FactResult> {

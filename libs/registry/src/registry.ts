@@ -495,6 +495,15 @@ export class Registry {
     return hosts;
   }
 
+  /** Ids of the sessions on record (joining ones too) for one process. */
+  async hostedSessions(nodeId: string, bootId: string): Promise<ReadonlySet<string>> {
+    const [from, to] = hostedRange(nodeId, bootId);
+    const members = await this.#call('hosted sessions', () =>
+      this.#redis.zrangebylex(this.#keys.index.hosted, from, to),
+    );
+    return new Set(members.map(parseHostedMember).flatMap((hosted) => (hosted ? [hosted.sessionId] : [])));
+  }
+
   /** Ends up to `limit` sessions of a dead host (`user.left {node_lost}`), one command each; none while it is alive. */
   async reapSessions(host: { nodeId: string; bootId: string }, limit = 100): Promise<ReapResult> {
     const { nodeId, bootId } = host;

@@ -8,7 +8,8 @@ export const roomRecordSchema = z.object({
   tenant: z.string(),
   roomId: z.string(),
   roomSessionId: z.string(),
-  spec: roomSpecSchema,
+  /** A newer version of the product may have written more than this one knows. */
+  spec: roomSpecSchema.strip(),
   homeNodeId: z.string(),
   /** Fencing number: a node refuses commands of a lower one. Never falls, over all lives of all rooms. */
   epoch: z.number().int(),
