@@ -11,6 +11,7 @@ import {
   type TrackState,
 } from '@mediaserver/contracts';
 import type { ControlClient } from '@mediaserver/control';
+import { pause } from '@mediaserver/lifecycle';
 import type { NodeFactBody, Registry } from '@mediaserver/registry';
 import type { Logger, NodeMetrics } from '@mediaserver/telemetry';
 import type { NodeConfig } from './config.ts';
@@ -19,6 +20,9 @@ import { NodeLink, type LinkOwner } from './node-link.ts';
 import type { PipedParameters } from './pipe-endpoint.ts';
 import { User, type UserOwner } from './user.ts';
 import type { PooledWorker, WorkerPool } from './worker-pool.ts';
+
+/** A join waits this long for what the room's other nodes have; the rest comes with the next offer, ms. */
+const MEET_WAIT_MS = 500;
 
 /** What every Room of this node is made with. */
 export interface RoomEnvironment {
@@ -227,7 +231,7 @@ export class Room implements UserOwner, LinkOwner {
   async meet(members: readonly RoomMember[]): Promise<void> {
     const fresh = members.filter(({ nodeId, bootId }) => this.#links.get(nodeId)?.member.bootId !== bootId);
     const links = fresh.map((member) => this.#link(member)).filter((link) => link !== null);
-    await Promise.all(links.map((link) => link.hello()));
+    await Promise.race([Promise.all(links.map((link) => link.hello())), pause(MEET_WAIT_MS)]);
   }
 
   /** A node says hello or tells its tracks. */

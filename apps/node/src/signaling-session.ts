@@ -87,6 +87,8 @@ export class SignalingSession {
   #sub: SubState | null = null;
   readonly #subQueue = new SerialQueue();
   readonly #subscriptions = new Map<string, Subscription>();
+  /** Tracks on their way; none of these promises rejects. */
+  readonly #acquiring = new Set<Promise<void>>();
   readonly #added = new Set<string>();
   readonly #removed = new Set<string>();
   #offerTimer: { readonly timer: NodeJS.Timeout; readonly urgency: 'now' | 'later' } | null = null;
@@ -202,13 +204,8 @@ export class SignalingSession {
   /** The first offer: with everything that is consumable within a moment. */
   async firstOffer(): Promise<SubscribeOffer | null> {
     if (!this.#sub) return null;
-    const deadline = performance.now() + JOIN_WAIT_MS;
-    while (this.#sub.capabilities && this.#pendingSubscriptions() && performance.now() < deadline) await pause(5);
+    await Promise.race([Promise.all(this.#acquiring), pause(JOIN_WAIT_MS)]);
     return this.takeOffer();
-  }
-
-  #pendingSubscriptions(): boolean {
-    return this.#subscriptions.values().some(({ consumer, failed }) => !consumer && !failed);
   }
 
   async subscribe({ add, remove }: SubscribeRequest): Promise<SubscribeOffer | null> {
@@ -241,7 +238,8 @@ export class SignalingSession {
       if (this.#subscriptions.has(trackId)) continue;
       const subscription: Subscription = { track, release: null, consumer: null, failed: false, dropped: false };
       this.#subscriptions.set(trackId, subscription);
-      void this.#acquire(subscription);
+      const acquiring = this.#acquire(subscription).finally(() => this.#acquiring.delete(acquiring));
+      this.#acquiring.add(acquiring);
     }
   }
 
