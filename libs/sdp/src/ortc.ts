@@ -1,7 +1,8 @@
 /**
- * The only place that touches `mediasoup/ortc`. It changes its arguments (so they are cloned), draws random
- * SSRCs (so its results are thrown away; SSRCs come from `consumer.rtpParameters` alone), and throws errors of
- * its own kinds (so they are caught and read as "no").
+ * The only place that touches `mediasoup/ortc`. It changes the parameters it is given (so they are cloned; the
+ * Router's capabilities it leaves alone, which a test holds it to), draws random SSRCs (so its results are thrown
+ * away; SSRCs come from `consumer.rtpParameters` alone), and throws errors of its own kinds (so they are caught and
+ * read as "no").
  */
 import type { MediaKind } from '@mediaserver/contracts';
 import * as ortc from 'mediasoup/ortc';
@@ -33,8 +34,9 @@ export function matchRouterCodec(
 ): CodecMatch | null {
   for (const candidate of candidates) {
     if (!sameName(codec, candidate) || !sameAv1Profile(codec, candidate)) continue;
+    // Matching writes the common H264 level into what it is given.
     const clone = structuredClone(codec);
-    if (maps({ codecs: [clone], encodings: [] }, { codecs: [structuredClone(candidate)], headerExtensions: [] })) {
+    if (maps({ codecs: [clone], encodings: [] }, { codecs: [candidate] })) {
       return { routerCodec: candidate, parameters: clone.parameters ?? {} };
     }
   }
@@ -66,9 +68,8 @@ export function canProduce(kind: MediaKind, parameters: RtpParameters, router: R
   try {
     const clone = structuredClone(parameters);
     ortc.validateAndNormalizeRtpParameters(clone);
-    const capabilities = structuredClone(router);
-    const mapping = ortc.getProducerRtpParametersMapping(clone, capabilities);
-    ortc.getConsumableRtpParameters(kind, clone, capabilities, mapping);
+    const mapping = ortc.getProducerRtpParametersMapping(clone, router);
+    ortc.getConsumableRtpParameters(kind, clone, router, mapping);
     return true;
   } catch {
     return false;

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { parseFmtp } from './fmtp.ts';
 import { limits } from './limits.ts';
 import { parseSdp } from './parse-sdp.ts';
-import { audio, chromium, codeOf, offer, plan, recorded, recordedSdps, video } from './test-support.ts';
+import { audio, chromium, codeOf, offer, plan, recorded, recordedSdps, video } from './sdp.test-support.ts';
 
 const good = () => offer([audio(), video()]);
 const inAudio = (line: string) => offer([audio({ lines: [line] })]);

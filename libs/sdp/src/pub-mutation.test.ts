@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { canProduce } from './ortc.ts';
 import { parseSdp } from './parse-sdp.ts';
-import { plan, produced, publish, recorded, recordedSdps, router, tracksOf } from './test-support.ts';
+import { plan, produced, publish, recorded, recordedSdps, router, tracksOf } from './sdp.test-support.ts';
 import { SdpError } from './sdp-error.ts';
 
 /** Attributes an answer may have; anything else would have been injected by the offer. */

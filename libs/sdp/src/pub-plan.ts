@@ -102,7 +102,7 @@ function digestOf({ sdp, tracks, codecs }: PublishInput): string {
 }
 
 /** RFC 8829 §5.2: port 0 is live with `a=bundle-only`, and means "stopped" without. */
-export function isLive(section: SdpMedia): boolean {
+function isLive(section: SdpMedia): boolean {
   return section.port !== 0 || section.bundleOnly;
 }
 

@@ -1,4 +1,4 @@
-import { CODEC_TABLE, type SdpErrorCode } from '@mediaserver/contracts';
+import { CODEC_TABLE, type MediaKind, type SdpErrorCode } from '@mediaserver/contracts';
 import type { RtcpFeedback, RtpParameters } from 'mediasoup/types';
 import { allowedRouterCodecs, commonCodecs, routerRtxOf, rtpmapText, type CommonCodec } from './codecs.ts';
 import { sectionEncodings } from './encodings.ts';
@@ -59,17 +59,8 @@ export function planSection(input: SectionInput): SectionPlan {
   if (!isRtpKind(section.kind))
     return rejected(input, section.kind === 'application' ? 'data_on_pub_unsupported' : 'no_common_codec');
 
-  const codecs = [
-    ...commonCodecs(
-      section,
-      section.kind,
-      allowedRouterCodecs(input.context.routerRtpCapabilities, section.kind, input.context.codecs),
-    ),
-  ];
   const known = before?.phase === 'live' && before.mid === mid ? before : undefined;
-  // A codec once chosen stays while its payload type does; else the client's first (RFC 3264 §8.3.2).
-  const codec =
-    codecs.find(({ payloadType }) => payloadType === known?.rtpParameters.codecs[0]?.payloadType) ?? codecs[0];
+  const codec = chooseCodec(input, section.kind, known);
   if (!codec) return rejected(input, 'no_common_codec');
 
   const wantsToSend = section.direction === 'sendonly' || section.direction === 'sendrecv';
@@ -78,6 +69,24 @@ export function planSection(input: SectionInput): SectionPlan {
     return { ...base(input), next: before, status: 'closed', answer: accept(input, 'inactive', codec) };
   }
   return sending(input, mid, section.kind, codec, known);
+}
+
+/** A codec once chosen stays while its payload type does; else the client's first (RFC 3264 §8.3.2). */
+function chooseCodec(
+  { section, context }: SectionInput,
+  kind: MediaKind,
+  known: LivePubSection | undefined,
+): CommonCodec | undefined {
+  let first: CommonCodec | undefined;
+  for (const codec of commonCodecs(
+    section,
+    kind,
+    allowedRouterCodecs(context.routerRtpCapabilities, kind, context.codecs),
+  )) {
+    if (!known || codec.payloadType === known.rtpParameters.codecs[0]?.payloadType) return codec;
+    first ??= codec;
+  }
+  return first;
 }
 
 function sending(

@@ -30,7 +30,7 @@ import {
   video,
   VP8,
   type SectionSpec,
-} from './test-support.ts';
+} from './sdp.test-support.ts';
 
 const MID = 'urn:ietf:params:rtp-hdrext:sdes:mid';
 

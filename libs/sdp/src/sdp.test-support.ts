@@ -40,7 +40,7 @@ export const firefox = (scenario: string) => recorded(`firefox-153.7.0-${scenari
 export const gstreamer = (scenario: string) => recorded(`gstreamer-1.22.0-${scenario}.sdp`);
 
 export const router: RtpCapabilities = routerRtpCapabilities();
-export const allCodecs: readonly CodecName[] = ['opus', 'VP8', 'H264', 'VP9', 'AV1'];
+const allCodecs: readonly CodecName[] = ['opus', 'VP8', 'H264', 'VP9', 'AV1'];
 export const context: NegotiationContext = { routerRtpCapabilities: router, codecs: allCodecs };
 
 export function transport(ufrag = 'serverUfrag'): LocalTransportDescription {

@@ -40,8 +40,8 @@ export function applyAnswer(state: SubState, input: ApplyAnswerInput): AppliedAn
   }
   const outstanding = outstandingOffer(state, input.negotiationId);
   const document = parseSdp(input.sdp);
-  checkMids(document);
   checkSections(document, outstanding.lines);
+  checkMids(document);
   const accepted = acceptedSections(document, outstanding.lines);
   const connection = connect(state.connection, document, accepted);
 
