@@ -17,7 +17,13 @@ async function main(): Promise<void> {
   const service = await CoordinatorService.start(config, log);
   log.info({ api: service.apiUrl, ops: service.opsUrl, docs: `${service.apiUrl}/docs` }, 'coordinator is up');
 
+  let stopping = false;
   const stop = (signal: NodeJS.Signals): void => {
+    if (stopping) {
+      log.warn({ signal }, 'stopping at once');
+      process.exit(1);
+    }
+    stopping = true;
     log.info({ signal }, 'stopping');
     void service.close().then(
       () => process.exit(0),

@@ -26,28 +26,37 @@ export class StartError extends Error {
   override name = 'StartError';
 }
 
+/** What a part may take to close beyond the shutdown timeout. */
+const CLOSE_MARGIN_MS = 500;
 /** How long a start waits for Redis before it goes on without it. */
 const REDIS_WAIT_MS = 3_000;
 
 /** What is open, closed in the reverse order. */
-type Closer = () => Promise<unknown>;
+interface Open {
+  readonly name: string;
+  readonly close: () => Promise<unknown>;
+}
 
 /**
  * A running coordinator.
  *
  * Invariants:
  * 1. `close()` may be called at any time, any number of times, and afterwards nothing is open.
- * 2. Calls under way at `close()` are answered, if they take no longer than the shutdown timeout.
+ * 2. Calls under way at `close()` are answered, if they take no longer than the shutdown timeout;
+ *    nothing that hangs, Redis or a receiver, can hold it up for longer.
  * 3. It starts and stays up without Redis.
  */
 export class CoordinatorService {
-  readonly #closers: Closer[] = [];
+  readonly #open: Open[] = [];
+  readonly #log: Logger;
+  readonly #shutdownTimeoutMs: number;
   #closing: Promise<void> | null = null;
   #apiUrl = '';
   #opsUrl = '';
 
-  private constructor() {
-    // Made by `start`.
+  private constructor(log: Logger, shutdownTimeoutMs: number) {
+    this.#log = log;
+    this.#shutdownTimeoutMs = shutdownTimeoutMs;
   }
 
   get apiUrl(): string {
@@ -59,7 +68,7 @@ export class CoordinatorService {
 
   /** @throws StartError if an address cannot be listened on. */
   static async start(config: Config, log: Logger): Promise<CoordinatorService> {
-    const service = new CoordinatorService();
+    const service = new CoordinatorService(log, config.shutdownTimeoutMs);
     try {
       await service.#start(config, log);
       return service;
@@ -72,17 +81,17 @@ export class CoordinatorService {
   async #start(config: Config, log: Logger): Promise<void> {
     const metrics = createCoordinatorMetrics();
     const registry = Registry.open({ url: config.redisUrl, name: config.coordinatorId, log });
-    this.#closers.push(() => registry.close());
+    this.#opened('registry', () => registry.close());
     if (!(await connects(registry))) log.warn('Redis does not answer yet; going on without it');
     const control = new ControlClient({
       tls: config.controlTls,
       onCall: (command, seconds, outcome) => metrics.controlRequestSeconds.observe({ command, outcome }, seconds),
     });
-    this.#closers.push(() => control.close());
+    this.#opened('control client', () => control.close());
     const nodes = new NodeDirectory(registry);
     const client = new NodeClient(control, nodes);
     const background = new Background(log);
-    this.#closers.push(() => background.close());
+    this.#opened('background work', () => background.close());
     const coordinator = new Coordinator({
       registry,
       nodes,
@@ -95,27 +104,27 @@ export class CoordinatorService {
 
     const connection = openJobsConnection(config.jobsRedisUrl, `${config.coordinatorId}-jobs`);
     connection.on('error', () => undefined);
-    this.#closers.push(async () => connection.disconnect());
+    this.#opened('job connection', async () => connection.disconnect());
     const reaper = new ReaperJobs({
       registry,
       connection,
       log,
       onRoomClosed: (room, nodeIds, reason) => coordinator.tellRoomClosed(room, nodeIds, reason),
     });
-    this.#closers.push(() => reaper.close());
+    this.#opened('reaper', () => reaper.close());
     if (!config.webhook) {
       const delivery = new NoDelivery(registry);
       const jobs = new WebhookJobs({ registry, delivery, connection, log, concurrency: 1 });
-      this.#closers.push(() => jobs.close());
+      this.#opened('webhook jobs', () => jobs.close());
     } else {
       const sender = new WebhookSender(config.webhook);
-      this.#closers.push(() => sender.close());
+      this.#opened('webhook sender', () => sender.close());
       const delivery = new FactDelivery({ registry, sender, metrics, log });
       const jobs = new WebhookJobs({ registry, delivery, connection, log, concurrency: config.webhook.concurrency });
-      this.#closers.push(() => jobs.close());
+      this.#opened('webhook jobs', () => jobs.close());
       const signals = new SignalLane({ registry, client, sender, metrics, log });
       signals.start();
-      this.#closers.push(() => signals.close());
+      this.#opened('signals', () => signals.close());
     }
 
     const ops = createOpsApp({
@@ -142,16 +151,24 @@ export class CoordinatorService {
       });
       server.listen(port, host, resolve);
     });
-    this.#closers.push(() => closeServer(server, graceMs));
+    this.#opened(`${name} server`, () => closeServer(server, graceMs));
     const address = server.address();
     const bound = isAddress(address) ? address.port : port;
     return `http://${host.includes(':') ? `[${host}]` : host}:${bound}`;
   }
 
+  #opened(name: string, close: () => Promise<unknown>): void {
+    this.#open.push({ name, close });
+  }
+
   /** Idempotent: every call returns when everything is closed. */
   close(): Promise<void> {
     this.#closing ??= (async () => {
-      for (const close of this.#closers.toReversed()) await close();
+      for (const { name, close } of this.#open.toReversed()) {
+        const closed = close().then(() => true);
+        const late = pause(this.#shutdownTimeoutMs + CLOSE_MARGIN_MS).then(() => false);
+        if (!(await Promise.race([closed, late]))) this.#log.warn({ part: name }, 'did not close in time; left behind');
+      }
     })();
     return this.#closing;
   }

@@ -16,8 +16,10 @@ const bodyParserCodes: Readonly<Record<string, ErrorCode>> = {
 /** Puts the names other libraries give to errors into ours. */
 export function normalizeError(error: unknown): unknown {
   if (!(error instanceof Error)) return error;
+  if (error instanceof ProblemError) return error;
   const code = 'code' in error ? error.code : undefined;
-  if (code === 'registry_refused' || code === 'registry_closed') {
+  // How Redis fails is for the log, not for callers.
+  if (code === 'registry_unavailable' || code === 'registry_refused' || code === 'registry_closed') {
     return new ProblemError('registry_unavailable', undefined, undefined, { cause: error });
   }
   if (errorCodeOf(error) !== 'internal_error') return error;

@@ -65,5 +65,6 @@ export function requestContext(log: Logger, metrics: CoordinatorMetrics): Reques
 }
 
 function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+  if (!(error instanceof Error)) return String(error);
+  return error.cause instanceof Error ? error.cause.message : error.message;
 }

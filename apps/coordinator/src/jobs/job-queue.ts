@@ -48,3 +48,9 @@ export function openProcessor<T>(
   worker.on('failed', (_job, error) => log.warn({ queue: name, reason: error.message }, 'job failed'));
   return worker;
 }
+
+/** Lets jobs under way finish, unless Redis is away: then they would wait for it. */
+export async function closeJobs(connection: Redis, worker: Worker, queue: Queue): Promise<void> {
+  await worker.close(connection.status !== 'ready');
+  await queue.close();
+}

@@ -3,7 +3,7 @@ import type { Registry, Swept } from '@mediaserver/registry';
 import type { Logger } from '@mediaserver/telemetry';
 import type { Queue, Worker } from 'bullmq';
 import type { Redis } from 'ioredis';
-import { openProcessor, openQueue } from './job-queue.ts';
+import { closeJobs, openProcessor, openQueue } from './job-queue.ts';
 
 const QUEUE = 'reaper';
 const INTERVAL_MS = 1_000;
@@ -88,7 +88,6 @@ export class ReaperJobs {
   async close(): Promise<void> {
     this.#closed = true;
     clearInterval(this.#timer);
-    await this.#worker.close();
-    await this.#queue.close();
+    await closeJobs(this.#parts.connection, this.#worker, this.#queue);
   }
 }

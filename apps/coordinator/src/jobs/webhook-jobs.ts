@@ -3,7 +3,7 @@ import type { Logger } from '@mediaserver/telemetry';
 import { DelayedError, type Job, type Queue, type Worker } from 'bullmq';
 import type { Redis } from 'ioredis';
 import type { Delivery } from '../webhooks/fact-delivery.ts';
-import { openProcessor, openQueue } from './job-queue.ts';
+import { closeJobs, openProcessor, openQueue } from './job-queue.ts';
 
 const QUEUE = 'webhooks';
 const FIRST_RETRY_MS = 500;
@@ -114,7 +114,6 @@ export class WebhookJobs {
     clearInterval(this.#timer);
     this.#unsubscribe();
     await this.#sweeping;
-    await this.#worker.close();
-    await this.#queue.close();
+    await closeJobs(this.#parts.connection, this.#worker, this.#queue);
   }
 }
