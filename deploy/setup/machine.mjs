@@ -15,7 +15,8 @@ export const CACHE = path.join(process.env.XDG_CACHE_HOME || path.join(os.homedi
 
 export const MEDIASOUP_DIR = path.join(ROOT, 'node_modules/mediasoup');
 
-const running = new Set();
+/** Running programs, and whom to signal to end each: a process, or (negative) its whole group. */
+const running = new Map();
 
 export function logFile(name) {
   const dir = path.join(CACHE, 'logs');
@@ -35,8 +36,11 @@ export function run(command, args, { log, cwd = ROOT, env = {}, onLine, terminal
       // Messages are searched for known causes, so they must be in English.
       env: { ...process.env, LC_ALL: 'C.UTF-8', ...env },
       stdio: [terminal ? 'inherit' : 'ignore', 'pipe', 'pipe'],
+      // A group of its own, to be ended as a whole: the compiler's driver would leave the
+      // compiler behind. What may ask for a password must stay with the terminal.
+      detached: !terminal,
     });
-    running.add(child);
+    running.set(child, terminal ? child.pid : -child.pid);
     let output = '';
     let errors = '';
     let rest = '';
@@ -72,7 +76,13 @@ export function run(command, args, { log, cwd = ROOT, env = {}, onLine, terminal
 
 /** Compilers and package managers must not go on after setup was told to end. */
 export function endRunning() {
-  for (const child of running) child.kill('SIGTERM');
+  for (const target of running.values()) {
+    try {
+      process.kill(target, 'SIGTERM');
+    } catch {
+      // It has just ended.
+    }
+  }
 }
 
 /** Runs a command in place of this process, as far as Node allows: same terminal, signals and exit code. */

@@ -41,9 +41,19 @@ try {
   process.exitCode = await dispatch();
 } catch (error) {
   endRunning();
-  if (!(error instanceof SetupError)) throw error;
-  complain(`setup: ${error.message}`);
+  const reason = error instanceof SetupError ? error.message : mendable(error);
+  if (!reason) throw error;
+  complain(`setup: ${reason}`);
   process.exitCode = 1;
+}
+
+/** What a person can do about the machine; anything else is a bug, and shows its stack. */
+function mendable({ code, path: where }) {
+  if (code === 'ENOSPC') return 'the disk is full: make room and start again';
+  if (['EACCES', 'EPERM', 'EROFS'].includes(code)) {
+    return `cannot write ${where}: make it yours, or set XDG_CACHE_HOME to a folder that is (for the cache)`;
+  }
+  return undefined;
 }
 
 async function dispatch() {
