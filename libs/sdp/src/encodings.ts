@@ -42,11 +42,11 @@ export function sectionEncodings(
       hints.ridOrder,
     );
     const mode = scalabilityMode(hints, codec.mimeType, ordered.length);
-    return { encodings: ordered.map((rid) => ({ rid, ...mode })), rids };
+    return { encodings: ordered.map((rid) => Object.assign({ rid }, mode)), rids };
   }
   const streams = primaryStreams(section, codec.hasRtx);
   const mode = scalabilityMode(hints, codec.mimeType, Math.max(streams.length, 1));
-  if (streams.length > 0) return { encodings: streams.map((stream) => ({ ...stream, ...mode })), rids: [] };
+  if (streams.length > 0) return { encodings: streams.map((stream) => Object.assign(stream, mode)), rids: [] };
   if (has(MID_EXTENSION)) return { encodings: [mode], rids: [] };
   throw new SdpError('unroutable_media', 'A sending section has no SSRC, no rid and no mid extension', section.mid);
 }

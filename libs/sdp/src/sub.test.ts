@@ -637,7 +637,7 @@ describe('recorded answers', () => {
     kinds.forEach((kind, index) => subscription.add(`c${index}`, kind === 'audio' ? microphone : camera));
     subscription.offer();
     const rename = <T extends { mid: string }>(items: readonly T[]): T[] =>
-      items.slice(1).map((item, index) => ({ ...item, mid: mids[index] ?? '' }));
+      structuredClone(items.slice(1)).map((item, index) => Object.assign(item, { mid: mids[index] ?? '' }));
     const { state } = subscription;
     return {
       ...state,
