@@ -6,7 +6,7 @@ import { SdpError } from './sdp-error.ts';
 const DISTINGUISHING = ['apt', 'packetization-mode', 'profile-level-id', 'profile-id', 'profile'];
 
 /**
- * In a BUNDLE a payload type and a header extension id mean one thing in all sections (RFC 9143 §9.1, RFC 8285
+ * In a BUNDLE a payload type and a header extension id mean one thing in all sections (RFC 9143 §9, RFC 8285
  * §5): packets of all of them come over one transport, on which mediasoup and libwebrtc look them up.
  *
  * @throws SdpError `pt_collision`, `malformed_sdp`

@@ -12,7 +12,7 @@ import type { NegotiationContext } from './types.ts';
  * silently gives consumers without header extensions.
  *
  * The mid extension is in the result even where the client does not name it (GStreamer): it is what routes the
- * packets, and RFC 8285 §4.1.1 has receivers skip what they do not know.
+ * packets, and RFC 8285 §4 has receivers skip what they do not know.
  *
  * @throws SdpError if the text is not SDP; a device without a common codec has an empty list
  */

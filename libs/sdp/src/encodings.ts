@@ -51,7 +51,7 @@ export function sectionEncodings(
   throw new SdpError('unroutable_media', 'A sending section has no SSRC, no rid and no mid extension', section.mid);
 }
 
-/** RFC 8853 §5.2: streams of `a=simulcast` that have an `a=rid` with direction `send`. */
+/** RFC 8853 §5: streams of `a=simulcast` that have an `a=rid` with direction `send`. */
 function sendRids(section: SdpMedia): { rid: string; paused: boolean }[] {
   const listed = section.simulcastSend.filter(({ rid }) => section.sendRids.includes(rid));
   if (listed.length > 0) return listed;
@@ -90,7 +90,7 @@ function refusePlanB(section: SdpMedia): void {
   if (tracks.size > 1) throw new SdpError('plan_b_unsupported', 'A section has the SSRCs of two tracks', section.mid);
 }
 
-/** Primary SSRCs in SIM order (or as written), each with its RTX (RFC 5576 §4.2, RFC 4588 §8.3). */
+/** Primary SSRCs in SIM order (or as written), each with its RTX (RFC 5576 §4.2, RFC 4588 §8). */
 function primaryStreams(section: SdpMedia, hasRtx: boolean): RtpEncodingParameters[] {
   const rtxOf = new Map<number, number>();
   for (const { semantics, ssrcs } of section.ssrcGroups) {

@@ -26,7 +26,7 @@ export interface AcceptedExtension {
 }
 
 /**
- * The extensions of an offered section that its producer will use, with the client's ids (RFC 8285 §6).
+ * The extensions of an offered section that its producer will use, with the client's ids (RFC 8285 §7).
  * Out: what the client only receives, encrypted ones, unknown ones, id 15 (reserved in one-byte headers), ids
  * above 14 where two-byte headers are not allowed.
  */

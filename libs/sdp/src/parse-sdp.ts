@@ -352,7 +352,7 @@ class AttributeReader {
   }
 }
 
-/** RFC 8852 §3.3: letters and digits; RFC 8851 also allows `-` and `_`. */
+/** RFC 8852 §3: letters and digits; RFC 8851 also allows `-` and `_`. */
 function isRid(text: string): boolean {
   return /^[A-Za-z0-9_-]{1,16}$/.test(text);
 }

@@ -131,7 +131,7 @@ function writeSection(
   for (const { parameters, direction } of answer.extensions) {
     lines.add(`a=extmap:${parameters.id}${direction ? `/${direction}` : ''} ${parameters.uri}`);
   }
-  // RFC 8853 §5.3.2: what we take, in the order offered; a stream that starts paused is left so.
+  // RFC 8853 §5: what we take, in the order offered; a stream that starts paused is left so.
   for (const { rid } of answer.rids) lines.add(`a=rid:${rid} recv`);
   lines.addIf(
     answer.rids.length > 1,

@@ -157,7 +157,7 @@ function tracksByMid(
   return byMid;
 }
 
-/** RFC 8842 §5.5: who is the DTLS client is settled by the first answer and stays. */
+/** RFC 8842 §5: who is the DTLS client is settled by the first answer and stays. */
 function connect(before: PubConnection | null, remote: RemoteTransport): PubConnection {
   const mid = remote.tagged.mid;
   const localSetup = before?.localSetup ?? (remote.setup === 'passive' ? 'active' : 'passive');
@@ -206,7 +206,7 @@ function actionsOf(
     const role = connection.localSetup === 'passive' ? 'client' : 'server';
     actions.push({ type: 'connect', dtlsParameters: { role, fingerprints: [...connection.fingerprints] } });
   }
-  // RFC 8839 §4.4.1.1.1: an ICE restart is a new ufrag, and the tagged section's is the only one that counts.
+  // RFC 8839 §4.4: an ICE restart is a new ufrag, and the tagged section's is the only one that counts.
   if (connection && remote && state.connection && state.connection.iceUfrag !== remote.iceUfrag) {
     actions.push({ type: 'restartIce' });
   }

@@ -22,7 +22,7 @@ export interface SectionInput {
   /** What was answered at this index before. */
   readonly before: PubSection | undefined;
   readonly live: boolean;
-  /** Whether it carries the transport of all (RFC 9143 §7.3.2): it must not get port 0. */
+  /** Whether it carries the transport of all (RFC 9143 §7): it must not get port 0. */
   readonly isTagged: boolean;
   readonly track: PublishTrackOptions | undefined;
   readonly mixedAllowed: boolean;

@@ -5,7 +5,7 @@ import { SdpError } from './sdp-error.ts';
 
 export type SetupRole = 'actpass' | 'active' | 'passive';
 
-/** What the client's end of the one transport is, as its BUNDLE-tagged section says (RFC 9143 §7.2). */
+/** What the client's end of the one transport is, as its BUNDLE-tagged section says (RFC 9143 §7). */
 export interface RemoteTransport {
   readonly tagged: SdpMedia;
   readonly iceUfrag: string;

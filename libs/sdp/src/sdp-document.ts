@@ -4,7 +4,7 @@
  */
 export interface SdpDocument {
   readonly origin: { readonly sessionId: string; readonly version: string };
-  /** Mids of each `a=group:BUNDLE` (RFC 9143 §7.1). */
+  /** Mids of each `a=group:BUNDLE` (RFC 9143 §7). */
   readonly bundles: readonly (readonly string[])[];
   readonly extmapAllowMixed: boolean;
   readonly iceOptions: readonly string[];

@@ -109,7 +109,7 @@ function acceptedSections(document: SdpDocument, offered: readonly OfferedLine[]
   return accepted;
 }
 
-/** RFC 8842 §5.3: the answer settles who is the DTLS client, for the life of the connection. */
+/** RFC 8842 §5: the answer settles who is the DTLS client, for the life of the connection. */
 function connect(
   before: SubConnection | null,
   document: SdpDocument,

@@ -211,7 +211,7 @@ function writeSection(lines: SdpLines, section: SectionContent, transport: Local
   if (entry) writeStream(lines, entry);
 }
 
-/** RFC 8830 §2 (msid), RFC 5576 §4 (ssrc; RTX second: some clients go by position), RFC 4588 §8.3 (FID). */
+/** RFC 8830 §2 (msid), RFC 5576 §4 (ssrc; RTX second: some clients go by position), RFC 4588 §8 (FID). */
 function writeStream(lines: SdpLines, { track, consumer }: SubEntry): void {
   const msid = `${track.userId} ${consumer.consumerId}`;
   const { encodings = [], rtcp } = consumer.rtpParameters;

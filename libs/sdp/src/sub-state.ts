@@ -173,7 +173,7 @@ export function setConsumerPaused(state: SubState, consumerId: string, paused: b
 }
 
 /**
- * Asks for new ICE credentials (RFC 8839 §4.4.1.1.1). Run `transport.restartIce()`, then `createOffer`, which
+ * Asks for new ICE credentials (RFC 8839 §4.4). Run `transport.restartIce()`, then `createOffer`, which
  * supersedes an outstanding offer. Nothing to do before the first offer.
  */
 export function restartIce(state: SubState): SubState {
@@ -210,7 +210,7 @@ export function currentOffer(state: SubState): SubscribeOffer | null {
   return state.outstanding?.offer ?? null;
 }
 
-/** Extensions a consumer of this device may have (RFC 8285 §6): also what closed and idle sections show. */
+/** Extensions a consumer of this device may have (RFC 8285 §7): also what closed and idle sections show. */
 export function deviceExtensions(
   state: SubState,
   kind: MediaKind,
