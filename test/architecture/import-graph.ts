@@ -22,7 +22,8 @@ export interface Package {
   readonly name: string;
   /** `libs/sdp` */
   readonly folder: string;
-  readonly entry: string;
+  /** Its own name and that of each path it exports, with the file that is meant. */
+  readonly exports: ReadonlyMap<string, string>;
   readonly dependencies: readonly string[];
   /** Enough for types and tests. */
   readonly devDependencies: readonly string[];
@@ -82,7 +83,7 @@ export function readSourceFile(path: string, text: string): SourceFile {
 
 interface Manifest {
   readonly name: string;
-  readonly exports?: { readonly '.'?: string };
+  readonly exports?: Readonly<Record<string, string>>;
   readonly dependencies?: Readonly<Record<string, string>>;
   readonly devDependencies?: Readonly<Record<string, string>>;
 }
@@ -98,7 +99,9 @@ export function readPackages(root: string): Package[] {
       return {
         name: manifest.name,
         folder,
-        entry: join(folder, manifest.exports?.['.'] ?? 'src/index.ts'),
+        exports: new Map(
+          Object.entries(manifest.exports ?? {}).map(([path, file]) => [join(manifest.name, path), join(folder, file)]),
+        ),
         dependencies: Object.keys(manifest.dependencies ?? {}),
         devDependencies: Object.keys(manifest.devDependencies ?? {}),
         files: files.sort().map((file) => readSourceFile(file, readFileSync(join(root, file), 'utf8'))),

@@ -27,7 +27,8 @@ const PURE_PARTS: Readonly<Record<string, readonly string[]>> = { 'node:crypto':
 const NO_LIBRARIES = 'apps/demo';
 
 const layerOf = (folder: string) => LAYERS.findIndex((layer) => layer.includes(folder));
-const isTest = (path: string) => path.endsWith('.test.ts');
+const isTestSupport = (path: string) => path.endsWith('.test-support.ts');
+const isTest = (path: string) => path.endsWith('.test.ts') || isTestSupport(path);
 const isBuiltin = (specifier: string) => specifier.startsWith('node:') || builtinModules.includes(specifier);
 
 /** @returns what is against the house's rules on imports, one sentence each. */
@@ -48,6 +49,7 @@ function checkPackage(from: Package, packages: readonly Package[], toolPackages:
       const relative = resolveRelative(file.path, specifier);
       if (relative !== undefined) {
         if (!relative.startsWith(`${from.folder}/`)) say('leaves its package');
+        if (isTestSupport(relative) && !isTest(file.path)) say('is for tests');
         continue;
       }
       if (isBuiltin(specifier)) continue;
@@ -60,7 +62,7 @@ function checkPackage(from: Package, packages: readonly Package[], toolPackages:
       if (!from.dependencies.includes(name) && !tools.includes(name)) say('is not declared in its package.json');
       const to = packages.find((candidate) => candidate.name === name);
       if (!to) continue;
-      if (specifier !== name) say('reaches into a package; only its index is for others');
+      if (!to.exports.has(specifier)) say('reaches into a package; only what it exports is for others');
       problems.push(...checkEdge(from, to).map((why) => `${file.path} imports ${specifier}: ${why}`));
     }
   }
@@ -98,7 +100,7 @@ function checkPurity(lib: Package): string[] {
 function reachable(lib: Package): SourceFile[] {
   const byPath = new Map(lib.files.map((file) => [file.path, file]));
   const found = new Set<SourceFile>();
-  const queue = [lib.entry];
+  const queue = [...lib.exports.values()];
   for (const path of queue) {
     const file = byPath.get(path);
     if (!file || found.has(file)) continue;

@@ -18,10 +18,11 @@ describe('the rules see', () => {
   /** A package with one source file. */
   function source(folder: string, text: string, dependencies: string[] = [], file = 'src/index.ts'): Package {
     const path = `${folder}/${file}`;
+    const name = `@mediaserver/${folder.split('/')[1]}`;
     return {
-      name: `@mediaserver/${folder.split('/')[1]}`,
+      name,
       folder,
-      entry: `${folder}/src/index.ts`,
+      exports: new Map([[name, `${folder}/src/index.ts`]]),
       dependencies,
       devDependencies: [],
       files: [readSourceFile(path, text)],
@@ -71,7 +72,7 @@ describe('the rules see', () => {
       'apps/node/src/index.ts imports zod: is not declared in its package.json',
       'apps/node/src/index.ts imports ../../../libs/contracts/src/index.ts: leaves its package',
       'apps/node/src/index.ts imports @mediaserver/contracts/src/deep.ts: is not declared in its package.json',
-      'apps/node/src/index.ts imports @mediaserver/contracts/src/deep.ts: reaches into a package; only its index is for others',
+      'apps/node/src/index.ts imports @mediaserver/contracts/src/deep.ts: reaches into a package; only what it exports is for others',
     ]);
   });
 
@@ -96,6 +97,12 @@ describe('the rules see', () => {
       "import { createHash } from 'node:crypto'; import type { Worker } from 'mediasoup/types'; import * as ortc from 'mediasoup/ortc';";
     expect(check(source('libs/sdp', types, ['mediasoup']))).toEqual([]);
     expect(check(source('libs/sdp', "import 'vitest'; Math.random();", [], 'src/a.test.ts'))).toEqual([]);
+  });
+
+  it('what is for tests in what is not one', () => {
+    expect(check(source('libs/sdp', "import './a.test-support.ts';"))).toEqual([
+      'libs/sdp/src/index.ts imports ./a.test-support.ts: is for tests',
+    ]);
   });
 
   it('packages that import each other', () => {
