@@ -13,6 +13,12 @@ export function installedVersions(packages) {
   return new Map(rows.filter(([, , status]) => status?.startsWith('ii')).map(([name, version]) => [name, version]));
 }
 
+/** Its files may be there already, but an installation was cut short before it was through. */
+export function isHalfInstalled(name) {
+  const query = spawnSync('dpkg-query', ['-W', '-f', '${db:Status-Abbrev}', name], { encoding: 'utf8' });
+  return query.status === 0 && /^i[^i ]/.test(query.stdout);
+}
+
 export function notInstalled(packages) {
   const installed = installedVersions(packages);
   return packages.filter((name) => !installed.has(name));
@@ -28,7 +34,11 @@ if [ ! -e $hook ]; then
   printf '#!/bin/sh\\nexit 101\\n' > $hook
   chmod 755 $hook
 fi
-options="-o DPkg::Lock::Timeout=300 -o APT::Status-Fd=1 -o Acquire::Retries=2 -o Acquire::http::Timeout=20 -o Acquire::https::Timeout=20"
+# Not descriptor 1 itself: apt closes this one for the packages' scripts, and some print.
+exec 3>&1
+# Takes up what an earlier, interrupted installation left.
+dpkg --configure -a
+options="-o DPkg::Lock::Timeout=300 -o APT::Status-Fd=3 -o Acquire::Retries=2 -o Acquire::http::Timeout=20 -o Acquire::https::Timeout=20"
 apt-get $options update
 DEBIAN_FRONTEND=noninteractive apt-get $options install -y --no-install-recommends "$@"
 `;

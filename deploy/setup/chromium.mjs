@@ -1,10 +1,10 @@
 // The browser of the end-to-end tests.
 import process from 'node:process';
-import { install } from './apt.mjs';
+import { install, isHalfInstalled } from './apt.mjs';
 import { findProgram } from './machine.mjs';
 
 export function missing() {
-  if (process.env.CHROMIUM_BIN || findProgram('chromium')) return undefined;
+  if (process.env.CHROMIUM_BIN || (findProgram('chromium') && !isHalfInstalled('chromium'))) return undefined;
   return 'chromium, from the distribution, for the tests';
 }
 

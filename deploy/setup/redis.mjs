@@ -1,11 +1,11 @@
 // Redis: an already running one by REDIS_URL, else a program that the start
 // command runs as a private child.
 import process from 'node:process';
-import { install } from './apt.mjs';
+import { install, isHalfInstalled } from './apt.mjs';
 import { findProgram } from './machine.mjs';
 
 export function missing() {
-  if (process.env.REDIS_URL || findProgram('redis-server')) return undefined;
+  if (process.env.REDIS_URL || (findProgram('redis-server') && !isHalfInstalled('redis-server'))) return undefined;
   return 'redis-server, from the distribution (its service is not started)';
 }
 
