@@ -191,7 +191,8 @@ export function markStalled(state: SubState, negotiationId: string): SubState {
  */
 export function offerUrgency(state: SubState): 'none' | 'later' | 'now' {
   if (state.waiting.length > 0 || state.iceRestartWanted) return 'now';
-  if (state.phase === 'none') return state.capabilities ? 'none' : 'now';
+  // The first offer is made even with nothing to receive: ICE and DTLS are then done when the first track comes.
+  if (state.phase === 'none') return 'now';
   return state.lines.some(({ phase }) => phase === 'closing') ? 'later' : 'none';
 }
 

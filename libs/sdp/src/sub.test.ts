@@ -243,8 +243,11 @@ describe('sequences', () => {
     ]);
   });
 
-  test('without anything to receive there is no offer', () => {
-    const { state } = new Subscription();
+  test('the first offer is made with nothing to receive, to connect early; then there is none until something changes', () => {
+    const subscription = new Subscription();
+    expect([offerUrgency(subscription.state), currentOffer(subscription.state)]).toEqual(['now', null]);
+    expect(ports(subscription.settle().offer.sdp)).toEqual(['m=audio 9']);
+    const { state } = subscription;
     expect([needsOffer(state), offerUrgency(state), currentOffer(state)]).toEqual([false, 'none', null]);
     expect(() =>
       createOffer(state, { ...context, transport: transport(), sdpSessionId: '1', negotiationId: 'n' }),
@@ -365,7 +368,9 @@ describe('sequences', () => {
   });
 
   test('a consumer that closes before it was offered leaves no trace but its mid', () => {
-    const subscription = new Subscription().add('c1').remove('c1');
+    const subscription = new Subscription();
+    subscription.settle();
+    subscription.add('c1').remove('c1');
     expect(offerUrgency(subscription.state)).toBe('none');
     const reserved = reserveSection(subscription.state, { trackId: 't', userId: 'u', source: 's', kind: 'video' });
     expect(reserved.mid).toBe('2');
