@@ -462,13 +462,15 @@ describe('without Redis', () => {
     const node = await FakeNode.start('node-9', own.url);
     const coordinator = await TestCoordinator.start({ REDIS_URL: own.url });
     try {
-      await coordinator.join('r', 'anna', { room: {} });
+      await node.createTrack(await coordinator.join('r', 'anna', { room: {} }), 'microphone');
       own.process.kill('SIGSTOP');
       const refused = await coordinator.call('POST', '/v1/rooms/r/users', { userId: 'boris' });
       expectProblem(refused, 503, 'registry_unavailable');
       expect(refused.headers.get('retry-after')).toBe('1');
       const publish = await coordinator.call('PUT', '/v1/rooms/r/users/anna/publish', PUBLISH);
       expect(publish.status).toBe(200);
+      const muted = await coordinator.call('PATCH', '/v1/rooms/r/tracks/anna:microphone', { muted: true });
+      expect(muted.status).toBe(200);
       own.process.kill('SIGCONT');
       await vi.waitFor(async () => expect((await coordinator.call('GET', '/v1/rooms/r')).status).toBe(200), 15_000);
     } finally {

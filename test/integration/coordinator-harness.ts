@@ -3,7 +3,7 @@ import { CoordinatorService } from '../../apps/coordinator/src/service.ts';
 import { joinResultSchema } from '@mediaserver/contracts';
 import { createLogger } from '@mediaserver/telemetry';
 
-export const KEY = 'dev-key';
+const KEY = 'dev-key';
 
 export interface Answer {
   readonly status: number;

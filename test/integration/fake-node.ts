@@ -35,6 +35,7 @@ export class FakeNode {
   readonly sessions = new Map<string, ControlParams<'session.create'>>();
   /** Offers that wait for an answer, by session id. */
   readonly offers = new Map<string, SubscribeOffer>();
+  readonly tracks = new Set<string>();
   readonly registry: Registry;
   readonly #server: Server;
   readonly #answers: Answers;
@@ -122,6 +123,7 @@ export class FakeNode {
     this.#nodeSeq += 1;
     const where = { tenant, roomId, roomSessionId, nodeId, bootId, nodeSeq: this.#nodeSeq };
     await this.registry.commitFact({ ...where, op: 'track.created', track });
+    this.tracks.add(track.trackId);
     return track;
   }
 
@@ -192,6 +194,7 @@ export class FakeNode {
       },
       'session.patchTrack': async ({ sessionId, trackId, muted, by }) => {
         const { session } = this.#session(sessionId);
+        if (!this.tracks.has(trackId)) throw new ProblemError('track_not_found');
         return {
           trackId,
           producerId: 'p',

@@ -14,7 +14,7 @@ import { NodeClient } from './node-client.ts';
 import { NodeDirectory } from './node-directory.ts';
 import { SessionCache } from './session-cache.ts';
 
-export function nodeRecord(nodeId: string): NodeRecord {
+function nodeRecord(nodeId: string): NodeRecord {
   return {
     descriptor: {
       nodeId,
@@ -75,7 +75,7 @@ export function sessionRecord(sessionId: string, more: Partial<SessionRecord> = 
 }
 
 /** A control client that answers what the test says; unknown commands succeed with nothing. */
-export class FakeControl {
+class FakeControl {
   readonly sent: {
     nodeId: string;
     command: ControlCommand;

@@ -375,13 +375,13 @@ export class Coordinator {
     request: PatchTrackRequest,
   ): Promise<TrackState> {
     const { tenant, roomId, trackId } = ref;
-    const snapshot = await this.#parts.registry.readRoom(tenant, roomId);
-    if (!snapshot) throw new ProblemError('room_not_found');
-    const track = snapshot.tracks.find((track) => track.trackId === trackId);
-    const session = snapshot.sessions.find(({ sessionId }) => sessionId === track?.sessionId);
-    if (!track || !session) throw new ProblemError('track_not_found');
+    // `userId:source` or `userId:source:ordinal`: the track says whose it is.
+    const [userId = '', , ordinal = '1'] = trackId.split(':');
+    const found = await this.#find({ tenant, roomId, userId });
+    const session = joinedSessions(found).findLast((session) => String(session.ordinal) === ordinal);
+    if (!found || !session) throw new ProblemError('track_not_found');
     const { roomSessionId, sessionId } = session;
-    return this.#parts.client.send(destination(snapshot.room, session), 'session.patchTrack', {
+    return this.#parts.client.send(destination(found.room, session), 'session.patchTrack', {
       ...request,
       roomSessionId,
       sessionId,
@@ -399,23 +399,26 @@ export class Coordinator {
     return this.#parts.client.send(destination(room, session), command, params({ roomSessionId, sessionId }));
   }
 
-  /**
-   * The session a call is about. Falls back to where the user was last seen while the registry
-   * does not answer: media calls of users who are in must go on.
-   */
+  /** The session a call is about. */
   async #session(choice: SessionChoice): Promise<{ room: RoomRecord; session: SessionRecord }> {
-    const { tenant, roomId, userId } = choice;
+    return pickSession(await this.#find(choice), choice.sessionId);
+  }
+
+  /**
+   * Falls back to where the user was last seen while the registry does not answer: media calls of
+   * users who are in must go on.
+   */
+  async #find({ tenant, roomId, userId }: UserRef): Promise<FoundSessions | null> {
     const { registry, cache } = this.#parts;
-    let found: FoundSessions | null;
     try {
-      found = await registry.findSessions(tenant, roomId, userId);
+      const found = await registry.findSessions(tenant, roomId, userId);
       cache.put(tenant, roomId, userId, found);
+      return found;
     } catch (error) {
       const cached = errorCodeOf(error) === 'registry_unavailable' ? cache.get(tenant, roomId, userId) : undefined;
       if (!cached) throw error;
-      found = cached;
+      return cached;
     }
-    return pickSession(found, choice.sessionId);
   }
 
   // --- Nodes

@@ -14,7 +14,7 @@ const bodyParserCodes: Readonly<Record<string, ErrorCode>> = {
 };
 
 /** Puts the names other libraries give to errors into ours. */
-export function normalizeError(error: unknown): unknown {
+function normalizeError(error: unknown): unknown {
   if (!(error instanceof Error)) return error;
   if (error instanceof ProblemError) return error;
   const code = 'code' in error ? error.code : undefined;

@@ -3,7 +3,7 @@ import { Webhook } from 'standardwebhooks';
 import { Agent, request } from 'undici';
 
 /** The receiver did not take the events: no 2xx, or no answer. The message holds no secret and no body. */
-export class WebhookRefusedError extends Error {
+class WebhookRefusedError extends Error {
   override name = 'WebhookRefusedError';
 }
 

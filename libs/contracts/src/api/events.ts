@@ -39,8 +39,7 @@ export const eventSchema = z.object({
   roomId: z.string(),
   roomSessionId: z.string(),
   eventEpoch: z.number().int(),
-  /** Only facts have it. */
-  seq: z.number().int().optional(),
+  seq: z.number().int().optional().describe('Only facts have it.'),
   occurredAt: z.iso.datetime(),
   data: z.record(z.string(), z.unknown()),
 });
@@ -52,15 +51,18 @@ export type WebhookBody = z.infer<typeof webhookBodySchema>;
 
 /** `?after=` is the last `seq` the caller has; 0 replays the room life from its beginning. */
 export const listEventsQuerySchema = z.strictObject({
-  after: z.coerce.number().int().min(0).default(0),
+  after: z.coerce.number().int().min(0).default(0).describe('The last `seq` you have; 0 replays from the beginning'),
   limit: z.coerce.number().int().min(1).max(500).default(100),
-  /** Reads an earlier life of the room, for as long as its events are kept. */
-  roomSessionId: z.string().min(1).max(64).optional(),
+  roomSessionId: z
+    .string()
+    .min(1)
+    .max(64)
+    .optional()
+    .describe('Reads an earlier life of the room, for as long as its events are kept.'),
 });
 export const eventListSchema = z.object({
   roomSessionId: z.string(),
   events: z.array(eventSchema),
-  /** `seq` of the last fact there is; ask again with `after` until it is reached. */
-  lastSeq: z.number().int(),
+  lastSeq: z.number().int().describe('`seq` of the last fact there is; ask again with `after` until it is reached.'),
 });
 export type EventList = z.infer<typeof eventListSchema>;

@@ -11,16 +11,21 @@ export type MediaKind = z.infer<typeof mediaKindSchema>;
 
 /** What the client sends in one media section of its PUB offer. */
 export const publishTrackSchema = z.strictObject({
-  mid: midSchema,
-  source: sourceSchema,
-  /** Rids from lowest to highest quality, where their names do not say it. */
-  ridOrder: z.array(z.string().min(1).max(16)).max(8).optional(),
-  /** As in `RTCRtpEncodingParameters`; SDP does not carry it. */
+  mid: midSchema.describe('`a=mid` of the media section in the offer'),
+  source: sourceSchema.describe(
+    '`microphone`, `camera`, `screen`, `screen-audio` or a name of your own; part of the trackId',
+  ),
+  ridOrder: z
+    .array(z.string().min(1).max(16))
+    .max(8)
+    .optional()
+    .describe('Rids from lowest to highest quality, where their names do not say it.'),
   scalabilityMode: z
     .string()
     .max(16)
     .regex(/^[LS][1-9]T[1-9](_KEY)?(_SHIFT)?$|^L[1-9]T[1-9]h(_KEY)?$/)
-    .optional(),
+    .optional()
+    .describe('As in `RTCRtpEncodingParameters`; SDP does not carry it.'),
 });
 export type PublishTrack = z.infer<typeof publishTrackSchema>;
 
@@ -32,10 +37,8 @@ export type PublishRequest = z.infer<typeof publishRequestSchema>;
 
 export const publishSectionSchema = z.object({
   mid: z.string(),
-  /** `live | paused | rejected | closed | inactive`. */
-  status: z.string(),
-  /** Why the section was rejected; null otherwise. */
-  code: z.string().nullable(),
+  status: z.string().describe('`live | paused | rejected | closed | inactive`.'),
+  code: z.string().nullable().describe('Why the section was rejected; null otherwise.'),
   producerId: z.string().nullable(),
   trackId: z.string().nullable(),
   kind: z.string(),
@@ -44,10 +47,8 @@ export const publishSectionSchema = z.object({
 export type PublishSection = z.infer<typeof publishSectionSchema>;
 
 export const publishResultSchema = z.object({
-  /** Counts PeerConnections of the session; a new number means: make a new one. */
-  generation: z.number().int(),
-  /** The SDP answer for the client's `setRemoteDescription`. */
-  sdp: z.string(),
+  generation: z.number().int().describe('Counts PeerConnections of the session; a new number means: make a new one.'),
+  sdp: z.string().describe("The SDP answer for the client's `setRemoteDescription`."),
   sections: z.array(publishSectionSchema),
 });
 export type PublishResult = z.infer<typeof publishResultSchema>;
@@ -61,8 +62,10 @@ export const subscribeTrackSchema = z.object({
   kind: mediaKindSchema,
   source: z.string(),
   paused: z.boolean(),
-  /** consumerId of the consumer this one takes over from, after a move; null otherwise. */
-  replaces: z.string().nullable(),
+  replaces: z
+    .string()
+    .nullable()
+    .describe('consumerId of the consumer this one takes over from, after a move; null otherwise.'),
 });
 export type SubscribeTrack = z.infer<typeof subscribeTrackSchema>;
 
@@ -76,12 +79,13 @@ export const dataChannelSchema = z.object({
 /** An offer of the server for the session's SUB PeerConnection. */
 export const subscribeOfferSchema = z.object({
   generation: z.number().int(),
-  /** Rises within a generation; a client ignores an offer that is not newer than the one it applied. */
-  revision: z.number().int(),
-  negotiationId: z.string(),
+  revision: z
+    .number()
+    .int()
+    .describe('Rises within a generation; a client ignores an offer that is not newer than the one it applied.'),
+  negotiationId: z.string().describe('Hand it back with the answer'),
   sdp: z.string(),
-  /** The full list of live sections, not the difference. */
-  tracks: z.array(subscribeTrackSchema),
+  tracks: z.array(subscribeTrackSchema).describe('The full list of live sections, not the difference.'),
   data: z.array(dataChannelSchema),
 });
 export type SubscribeOffer = z.infer<typeof subscribeOfferSchema>;
@@ -94,16 +98,16 @@ export type SubscribeAnswerRequest = z.infer<typeof subscribeAnswerRequestSchema
 
 export const answeredSectionSchema = z.object({
   mid: z.string(),
-  /** `live | closed | rejected`. */
-  status: z.string(),
+  status: z.string().describe('`live | closed | rejected`.'),
   code: z.string().nullable(),
   trackId: z.string().nullable(),
 });
 export type AnsweredSection = z.infer<typeof answeredSectionSchema>;
 
 export const subscribeAnswerResultSchema = z.object({
-  /** The next offer, where something changed while this one was under way. */
-  next: subscribeOfferSchema.nullable(),
+  next: subscribeOfferSchema
+    .nullable()
+    .describe('The next offer, where something changed while this one was under way.'),
   sections: z.array(answeredSectionSchema),
 });
 export type SubscribeAnswerResult = z.infer<typeof subscribeAnswerResultSchema>;
@@ -115,8 +119,9 @@ export const subscribeRequestSchema = z.strictObject({
 });
 export type SubscribeRequest = z.infer<typeof subscribeRequestSchema>;
 export const subscribeResultSchema = z.object({
-  /** The offer that carries the change, or null when one is outstanding and this follows its answer. */
-  offer: subscribeOfferSchema.nullable(),
+  offer: subscribeOfferSchema
+    .nullable()
+    .describe('The offer that carries the change, or null when one is outstanding and this follows its answer.'),
 });
 export type SubscribeResult = z.infer<typeof subscribeResultSchema>;
 
@@ -129,8 +134,7 @@ export const trackStateSchema = z.object({
   nodeId: z.string(),
   kind: mediaKindSchema,
   source: z.string(),
-  /** True while any of the reasons below holds. */
-  paused: z.boolean(),
+  paused: z.boolean().describe('True while any of the reasons below holds.'),
   mutedByUser: z.boolean(),
   mutedByModerator: z.boolean(),
 });

@@ -5,12 +5,10 @@ export const nodeSchema = z.object({
   bootId: z.string(),
   region: z.string().nullable(),
   version: z.string(),
-  /** `ready | stopping`. */
-  state: z.string(),
+  state: z.string().describe('`ready | stopping`.'),
   alive: z.boolean(),
   load: z.object({
-    /** 0 = idle, 1 = all its Workers are busy. */
-    ratio: z.number(),
+    ratio: z.number().describe('0 = idle, 1 = all its Workers are busy.'),
     rooms: z.number().int(),
     sessions: z.number().int(),
     producers: z.number().int(),

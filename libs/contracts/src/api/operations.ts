@@ -24,7 +24,7 @@ import {
 import { joinRequestSchema, joinResultSchema, leaveQuerySchema, sessionQuerySchema, userViewSchema } from './users.ts';
 
 /** Body of a call that has none. */
-export const noBody = z.null();
+const noBody = z.null();
 
 /** One call of the API: the routes, the OpenAPI document and the tests are all made from this. */
 interface OperationSpec {
@@ -45,14 +45,14 @@ interface OperationSpec {
 }
 
 /** Codes every call may answer with. */
-export const commonErrors: readonly ErrorCode[] = [
+const commonErrors: readonly ErrorCode[] = [
   'unauthorized',
   'invalid_request',
   'registry_unavailable',
   'internal_error',
 ];
 /** Codes every call with a body may answer with. */
-export const bodyErrors: readonly ErrorCode[] = ['invalid_json', 'body_too_large', 'unsupported_media_type'];
+const bodyErrors: readonly ErrorCode[] = ['invalid_json', 'body_too_large', 'unsupported_media_type'];
 
 const sdpErrors: readonly SdpErrorCode[] = Object.keys(sdpErrorCodes).filter(
   (code): code is SdpErrorCode => code in sdpErrorCodes,
@@ -186,7 +186,7 @@ const table = {
     query: sessionQuerySchema,
     body: subscribeRequestSchema,
     answers: { 200: subscribeResultSchema },
-    errors: [...sessionErrors, 'not_permitted', 'subscribe_disabled', 'track_not_found', ...sdpErrors],
+    errors: [...sessionErrors, 'not_permitted', 'subscribe_disabled', 'track_not_found', 'no_common_codec'],
   },
   getSubscribeOffer: {
     method: 'get',

@@ -5,12 +5,24 @@ import { metadataSchema } from '../identifiers.ts';
 /** What the caller decides about a room. Every field has a default, so `{}` is a good room. */
 export const roomSpecSchema = z.strictObject({
   maxUsers: z.number().int().min(1).max(1000).default(100),
-  /** Closes the room this long after its last user left (or after creation, if nobody came). */
-  emptyTimeoutSeconds: z.number().int().min(1).max(86_400).default(300),
-  /** How long a user whose media is gone is waited for before `user.left {connection_lost}`. */
-  graceSeconds: z.number().int().min(0).max(3600).default(30),
-  /** What a join does while the same user is in on another device. */
-  onSecondDevice: z.enum(['replace', 'refuse', 'allow']).default('replace'),
+  emptyTimeoutSeconds: z
+    .number()
+    .int()
+    .min(1)
+    .max(86_400)
+    .default(300)
+    .describe('Closes the room this long after its last user left (or after creation, if nobody came).'),
+  graceSeconds: z
+    .number()
+    .int()
+    .min(0)
+    .max(3600)
+    .default(30)
+    .describe('How long a user whose media is gone is waited for before `user.left {connection_lost}`.'),
+  onSecondDevice: z
+    .enum(['replace', 'refuse', 'allow'])
+    .default('replace')
+    .describe('What a join does while the same user is in on another device.'),
   region: z
     .string()
     .min(1)
@@ -20,19 +32,21 @@ export const roomSpecSchema = z.strictObject({
     .default(null),
   placement: z
     .strictObject({
-      /** `pack` keeps a room's users on one node while it has room; `spread` puts them on the least used. */
-      strategy: z.enum(['pack', 'spread']).default('pack'),
+      strategy: z
+        .enum(['pack', 'spread'])
+        .default('pack')
+        .describe("`pack` keeps a room's users on one node while it has room; `spread` puts them on the least used."),
     })
     .prefault({}),
   metadata: metadataSchema.default({}),
   media: z
     .strictObject({
-      /** Allowed codecs, preferred first. */
       codecs: z
         .array(z.enum(codecNames))
         .min(1)
         .refine((list) => new Set(list).size === list.length, 'each codec once')
-        .default(['opus', 'VP8', 'H264', 'VP9', 'AV1']),
+        .default(['opus', 'VP8', 'H264', 'VP9', 'AV1'])
+        .describe('Allowed codecs, preferred first.'),
     })
     .prefault({}),
 });

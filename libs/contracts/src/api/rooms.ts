@@ -9,14 +9,13 @@ export type CreateRoomRequest = z.infer<typeof createRoomRequestSchema>;
 
 export const roomNodeSchema = z.object({
   nodeId: z.string(),
-  /** `home` is the node the room is assigned to; the others joined by cascade. */
-  role: z.enum(['home', 'edge']),
+  role: z.enum(['home', 'edge']).describe('`home` is the node the room is assigned to; the others joined by cascade.'),
 });
 
 /** A room without its users, as lists show it. */
 export const roomSummarySchema = z.object({
   roomId: z.string(),
-  roomSessionId: z.string(),
+  roomSessionId: z.string().describe('This life of the room; closed and created again it has another'),
   state: z.string(),
   createdAt: z.iso.datetime(),
   version: z.number().int(),
@@ -35,16 +34,18 @@ export type RoomView = z.infer<typeof roomSchema>;
 
 export const listRoomsQuerySchema = z.strictObject({
   limit: z.coerce.number().int().min(1).max(500).default(100),
-  /** `nextCursor` of the page before. */
   cursor: z
     .string()
     .min(1)
     .max(256)
     .regex(/^[A-Za-z0-9_-]+$/)
-    .optional(),
+    .optional()
+    .describe('`nextCursor` of the page before.'),
 });
 export const roomListSchema = z.object({ rooms: z.array(roomSummarySchema), nextCursor: z.string().nullable() });
 export type RoomList = z.infer<typeof roomListSchema>;
 
 /** `?roomSessionId=` closes only that life of the room. */
-export const deleteRoomQuerySchema = z.strictObject({ roomSessionId: z.string().max(64).optional() });
+export const deleteRoomQuerySchema = z.strictObject({
+  roomSessionId: z.string().max(64).optional().describe('Only this life of the room'),
+});

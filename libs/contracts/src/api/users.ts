@@ -15,27 +15,31 @@ export type SubscribeMode = z.infer<typeof subscribeModeSchema>;
 export const joinRequestSchema = z.strictObject({
   userId: userIdSchema,
   deviceId: deviceIdSchema.optional(),
-  /** Creates the room if it is absent, in the same step. Ignored if the room exists. */
-  room: roomSpecSchema.optional(),
+  room: roomSpecSchema
+    .optional()
+    .describe('Creates the room if it is absent, in the same step. Ignored if the room exists.'),
   displayName: displayNameSchema.optional(),
   metadata: metadataSchema.default({}),
   permissions: permissionsSchema.prefault({}),
-  /** `createOffer()` of a throw-away PeerConnection with recvonly audio and video; says what the device can receive. */
-  capabilitiesSdp: sdpSchema.optional(),
-  publish: publishRequestSchema.optional(),
-  subscribe: subscribeModeSchema.default('all'),
+  capabilitiesSdp: sdpSchema
+    .optional()
+    .describe(
+      '`createOffer()` of a throw-away PeerConnection with recvonly audio and video; says what the device can receive.',
+    ),
+  publish: publishRequestSchema.optional().describe('What the user sends from the start; later by `publish`'),
+  subscribe: subscribeModeSchema.default('all').describe('What the user receives of present and later tracks'),
 });
 export type JoinRequest = z.infer<typeof joinRequestSchema>;
 
 /** One session of a user, as answers and events show it. */
 export const sessionSchema = z.object({
   userId: z.string(),
-  sessionId: z.string(),
+  sessionId: z.string().describe('This join of the user; a later join has another'),
   deviceId: z.string().nullable(),
   displayName: z.string().nullable(),
   roomId: z.string(),
-  roomSessionId: z.string(),
-  nodeId: z.string(),
+  roomSessionId: z.string().describe('This life of the room; closed and created again it has another'),
+  nodeId: z.string().describe('The node that carries the session'),
   state: z.string(),
   permissions: permissionsSchema.loose(),
   metadata: metadataSchema,
@@ -52,20 +56,26 @@ export const iceServerSchema = z.object({
 
 export const joinResultSchema = z.object({
   user: sessionSchema,
-  publish: publishResultSchema.nullable(),
-  subscribe: subscribeOfferSchema.nullable(),
+  publish: publishResultSchema.nullable().describe('Null if the request had no `publish`'),
+  subscribe: subscribeOfferSchema
+    .nullable()
+    .describe('Null while there is nothing to receive; offers then come as `subscribe.offer` signals'),
   iceServers: z.array(iceServerSchema),
   iceServersExpireAt: z.iso.datetime().nullable(),
-  /** `seq` of the last fact of the room at the time of the join: replay continues from here. */
-  lastSeq: z.number().int(),
+  lastSeq: z
+    .number()
+    .int()
+    .describe('`seq` of the last fact of the room at the time of the join: replay continues from here.'),
 });
 export type JoinResult = z.infer<typeof joinResultSchema>;
 
 /** `?sessionId=` makes a call apply to that session only; a mismatch is 409 `stale_session`. */
-export const sessionQuerySchema = z.strictObject({ sessionId: z.string().max(64).optional() });
+export const sessionQuerySchema = z.strictObject({
+  sessionId: z.string().max(64).optional().describe("Only this session; without it the user's newest"),
+});
 
 export const leaveQuerySchema = sessionQuerySchema.extend({
-  reason: z.enum(['left', 'kicked']).default('left'),
+  reason: z.enum(['left', 'kicked']).default('left').describe('What `user.left` tells the others'),
 });
 export const leaveReasons = [
   'left',

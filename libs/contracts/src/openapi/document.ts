@@ -91,10 +91,11 @@ function operation(id: OperationId): Json {
 function parameters(where: 'path' | 'query', schema: z.ZodObject, values: Readonly<Record<string, string>>): Json[] {
   return Object.entries(schema.shape).map(([name, type]) => {
     if (!(type instanceof z.ZodType)) throw new Error(`${name} is not a schema`);
-    const json = inlineSchema(type);
+    const { description, ...json } = inlineSchema(type);
     return {
       name,
       in: where,
+      description,
       required: where === 'path',
       schema: json,
       example: values[name],

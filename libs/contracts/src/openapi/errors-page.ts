@@ -64,6 +64,7 @@ export function errorsHtml(): string {
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width">
 <title>Error codes</title>
+<link rel="icon" href="data:,">
 <link rel="stylesheet" href="/docs/errors.css">
 </head>
 <body>

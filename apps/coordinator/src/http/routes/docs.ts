@@ -3,6 +3,8 @@ import { dirname } from 'node:path';
 import { errorsHtml, openApiDocument } from '@mediaserver/contracts/openapi';
 import express, { Router, type RequestHandler } from 'express';
 
+const require = createRequire(import.meta.url);
+
 /** The documentation loads nothing from elsewhere and runs no inline script. */
 const DOCS_POLICY = [
   "default-src 'none'",
@@ -20,6 +22,7 @@ const PAGE = `<!doctype html>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width">
 <title>Media server API</title>
+<link rel="icon" href="data:,">
 <link rel="stylesheet" href="/docs/swagger-ui.css">
 </head>
 <body>
@@ -52,7 +55,7 @@ export function docsRoutes(): Router {
   const router = Router();
   const documentText = JSON.stringify(openApiDocument());
   const errorsText = errorsHtml();
-  const assets = dirname(createRequire(import.meta.url).resolve('swagger-ui-dist/package.json'));
+  const assets = dirname(require.resolve('swagger-ui-dist/package.json'));
   const file =
     (name: string): RequestHandler =>
     (_request, response) =>
@@ -65,7 +68,7 @@ export function docsRoutes(): Router {
   router.get('/openapi.json', text('json', documentText));
   const docs = express.Router({ strict: true });
   docs.use((_request, response, next) => {
-    response.set('Content-Security-Policy', DOCS_POLICY);
+    response.set({ 'Content-Security-Policy': DOCS_POLICY, 'Cache-Control': 'no-cache' });
     next();
   });
   docs.get('/', text('html', PAGE));
