@@ -46,14 +46,15 @@ export function completePublish(plan: ApplyPlan, outcome: PublishOutcome): Publi
  * gone will be produced anew from the next offer.
  */
 export function abandonPublish(plan: ApplyPlan, done: readonly PubAction[]): PubState {
-  const connected = done.some(({ type }) => type === 'connect' || type === 'restartIce');
+  const types = new Set(done.map(({ type }) => type));
+  const kept = types.has('replaceTransport') ? null : plan.before.connection;
   const undone = done.filter(
     (action): action is ProducerAction =>
-      action.type !== 'connect' && action.type !== 'restartIce' && action.type !== 'produce',
+      action.type === 'closeProducer' || action.type === 'pauseProducer' || action.type === 'resumeProducer',
   );
   return {
     ...forgetReplay(plan.before),
-    connection: connected ? plan.connection : plan.before.connection,
+    connection: types.has('connect') || types.has('restartIce') ? plan.connection : kept,
     sections: undone.reduce<readonly PubSection[]>(afterAction, plan.before.sections),
   };
 }

@@ -65,12 +65,15 @@ export function planPublish(state: PubState, input: PublishInput): PublishPlan {
   checkBundleNumbers(live);
   const [first] = live;
   const remote = first ? remoteTransport(document, taggedSection(document, live)) : null;
-  const connection = remote ? connect(state.connection, remote) : state.connection;
+  const lost = transportIsLost(state, document, remote);
+  const established = lost ? null : state.connection;
+  const connection = remote ? connect(established, remote) : established;
 
   const sections = document.media.map((section) =>
     planSection({
       section,
       before: state.sections[section.index],
+      transportLost: lost,
       live: isLive(section),
       // An m=application that nothing else rides on is simply refused.
       isTagged: section === remote?.tagged && (section.kind !== 'application' || live.length > 1),
@@ -85,12 +88,12 @@ export function planPublish(state: PubState, input: PublishInput): PublishPlan {
   const connected = sections.some(({ answer }) => answer.accepted);
   return {
     type: 'apply',
-    actions: actionsOf(state, connected ? connection : null, remote, sections),
+    actions: actionsOf({ established, lost, connection: connected ? connection : null, sections }),
     warnings: sections.flatMap(({ warnings }) => warnings),
     before: state,
     document,
     sections,
-    connection: connected ? connection : state.connection,
+    connection: connected ? connection : established,
     digest,
   };
 }
@@ -142,6 +145,26 @@ function checkOrder(state: PubState, document: SdpDocument): void {
   }
 }
 
+/**
+ * Whether the client's end of the connection is, or will be with our answer, another one: ICE and DTLS start anew
+ * there, and mediasoup's transport knows one DTLS association, so it has to be replaced as well.
+ *
+ * A client that stops the tagged section takes the transport of all down with it. libwebrtc builds a new one as
+ * soon as it applies its own offer, under the same ufrag. And a new section that comes to stand first (a recycled
+ * m-line before the tagged one) brings a transport of its own, under its own ufrag, which then carries all.
+ */
+function transportIsLost(state: PubState, document: SdpDocument, remote: RemoteTransport | null): boolean {
+  if (!state.connection) return false;
+  const { taggedMid, iceUfrag } = state.connection;
+  const before = document.media.find(({ mid }) => mid === taggedMid);
+  if (!before || !isLive(before)) return true;
+  if (!remote) return false;
+  const { tagged } = remote;
+  const known = state.sections[tagged.index];
+  const isNew = known === undefined || known.phase === 'closed' || known.mid !== tagged.mid;
+  return isNew && remote.iceUfrag !== iceUfrag;
+}
+
 function tracksByMid(
   tracks: readonly PublishTrackOptions[],
   document: SdpDocument,
@@ -167,7 +190,12 @@ function connect(before: PubConnection | null, remote: RemoteTransport): PubConn
   if (before && !sameCertificate(before.fingerprints, remote.fingerprints)) {
     throw new SdpError('dtls_fingerprint_changed', 'The certificate changed: this is a new PeerConnection', mid);
   }
-  return { fingerprints: before?.fingerprints ?? remote.fingerprints, iceUfrag: remote.iceUfrag, localSetup };
+  return {
+    fingerprints: before?.fingerprints ?? remote.fingerprints,
+    iceUfrag: remote.iceUfrag,
+    taggedMid: requireMid(remote.tagged),
+    localSetup,
+  };
 }
 
 function checkSources(sections: readonly SectionPlan[]): void {
@@ -194,24 +222,26 @@ function checkSsrcs(sections: readonly SectionPlan[]): void {
   }
 }
 
+interface Decided {
+  /** The connection that goes on; null if there was none, or it is lost. */
+  readonly established: PubConnection | null;
+  readonly lost: boolean;
+  /** The connection there will be; null if no section is accepted. */
+  readonly connection: PubConnection | null;
+  readonly sections: readonly SectionPlan[];
+}
+
 /** Closing goes before producing: what is closed may hold the mid or an SSRC that is produced anew. */
-function actionsOf(
-  state: PubState,
-  connection: PubConnection | null,
-  remote: RemoteTransport | null,
-  sections: readonly SectionPlan[],
-): PubAction[] {
-  const actions: PubAction[] = [];
-  if (connection && !state.connection) {
+function actionsOf({ established, lost, connection, sections }: Decided): PubAction[] {
+  const wanted = sections.flatMap(({ actions }) => actions);
+  const actions: PubAction[] = wanted.filter(({ type }) => type === 'closeProducer');
+  if (lost) actions.push({ type: 'replaceTransport' });
+  if (connection && !established) {
     const role = connection.localSetup === 'passive' ? 'client' : 'server';
     actions.push({ type: 'connect', dtlsParameters: { role, fingerprints: [...connection.fingerprints] } });
   }
   // RFC 8839 §4.4: an ICE restart is a new ufrag, and the tagged section's is the only one that counts.
-  if (connection && remote && state.connection && state.connection.iceUfrag !== remote.iceUfrag) {
-    actions.push({ type: 'restartIce' });
-  }
-  const wanted = sections.flatMap(({ actions }) => actions);
-  actions.push(...wanted.filter(({ type }) => type === 'closeProducer'));
+  if (connection && established && established.iceUfrag !== connection.iceUfrag) actions.push({ type: 'restartIce' });
   actions.push(...wanted.filter(({ type }) => type === 'produce'));
   actions.push(...wanted.filter(({ type }) => type === 'pauseProducer' || type === 'resumeProducer'));
   return actions;

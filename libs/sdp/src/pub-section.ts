@@ -22,6 +22,8 @@ export interface SectionInput {
   /** What was answered at this index before. */
   readonly before: PubSection | undefined;
   readonly live: boolean;
+  /** What was produced must be produced anew, on another transport. */
+  readonly transportLost: boolean;
   /** Whether it carries the transport of all (RFC 9143 §7): it must not get port 0. */
   readonly isTagged: boolean;
   readonly track: PublishTrackOptions | undefined;
@@ -107,7 +109,7 @@ function sending(
   if (!canProduce(kind, rtpParameters, input.context.routerRtpCapabilities)) return rejected(input, 'no_common_codec');
   const answer: SectionAnswer = { ...accept(input, 'recvonly', codec), rids };
 
-  if (known && sameStream(known.rtpParameters, rtpParameters)) {
+  if (known && !input.transportLost && sameStream(known.rtpParameters, rtpParameters)) {
     const resume: PubAction = { type: 'resumeProducer', mid, producerId: known.producerId };
     return {
       ...base(input),
@@ -148,6 +150,16 @@ function notSending(
       status: 'inactive',
       answer,
       warnings,
+    };
+  }
+  if (input.transportLost) {
+    return {
+      ...base(input),
+      next: { phase: 'idle', mid, kind: known.kind },
+      status: 'inactive',
+      answer,
+      warnings,
+      actions: closing(input),
     };
   }
   const pause: PubAction = { type: 'pauseProducer', mid, producerId: known.producerId };

@@ -5,7 +5,7 @@
  * 1. `sections[i]` is what was last answered for m-line i; the list never gets shorter.
  * 2. A producer id stands in exactly one section, and that section is `live`.
  * 3. The sources of live sections differ.
- * 4. `connection` is set by the first `connect` and its certificate and DTLS role never change afterwards.
+ * 4. `connection` is set by `connect`; its certificate and DTLS role stay until the transport is replaced.
  * 5. `lastOffer.replayOf` is set only while the answer still tells the truth: a producer closed by the server clears it.
  * 6. States are never changed in place; dropping a plan leaves everything as it was.
  */
@@ -35,6 +35,8 @@ export type PubSection =
 export interface PubConnection {
   readonly fingerprints: readonly DtlsFingerprint[];
   readonly iceUfrag: string;
+  /** The section whose transport all use: first in the BUNDLE that was answered. */
+  readonly taggedMid: string;
   /** `a=setup` of our answers. */
   readonly localSetup: 'active' | 'passive';
 }

@@ -543,34 +543,58 @@ describe('sections over time', () => {
     codeOf(() => plan(offer([audio()]), { state }));
     expect(state).toEqual(copy);
     const order = plan(
-      offer([audio({ port: 0 }), video(), screen({ kind: 'audio', codecs: OPUS, lines: ['a=ssrc:1111 cname:c'] })], {
-        version: 5,
-        bundle: ['1', '2'],
-      }),
-      { state, tracks },
+      offer([audio(), video({ port: 0 }), screen({ lines: ['a=ssrc:2222 cname:c'] })], { version: 5 }),
+      {
+        state,
+        tracks,
+      },
     );
     expect(order.actions.map(({ type }) => type)).toEqual(['closeProducer', 'produce']);
   });
 
   test('actions that failed half-way: what was done is remembered, sections keep their mids', () => {
     const before = begin();
-    const pending = plan(
-      offer([audio({ port: 0, transport: newUfrag }), video({ transport: newUfrag }), screen()], {
-        version: 9,
-        bundle: ['1', '2'],
-      }),
-      { state: before.state, tracks },
-    );
-    expect(pending.actions.map(({ type }) => type)).toEqual(['restartIce', 'closeProducer', 'produce']);
+    const sections = [audio({ transport: newUfrag }), video({ port: 0 }), screen()];
+    const pending = plan(offer(sections, { version: 9 }), { state: before.state, tracks });
+    expect(pending.actions.map(({ type }) => type)).toEqual(['closeProducer', 'restartIce', 'produce']);
     const state = abandonPublish(pending, pending.actions.slice(0, 2));
-    expect(state.sections.map(({ phase }) => phase)).toEqual(['idle', 'live']);
+    expect(state.sections.map(({ phase }) => phase)).toEqual(['live', 'idle']);
     expect(state.connection?.iceUfrag).toBe('newU');
-    const retry = plan(
-      offer([audio({ port: 0 }), video({ transport: newUfrag }), screen()], { version: 9, bundle: ['1', '2'] }),
-      { state, tracks },
-    );
+    const retry = plan(offer(sections, { version: 9 }), { state, tracks });
     expect(retry.actions.map(({ type }) => type)).toEqual(['produce']);
     expect(abandonPublish(plan(offer(av())), []).connection).toBeNull();
+  });
+
+  test('stopping the section that carries the transport: all is produced anew on another one', () => {
+    const before = begin(screen({ direction: 'inactive' }));
+    const after = next(before, [audio({ port: 0 }), video(), screen({ direction: 'inactive' })], []);
+    expect(types(after)).toEqual(['closeProducer', 'closeProducer', 'replaceTransport', 'connect', 'produce']);
+    expect(after.sections.map(({ status, source }) => [status, source])).toEqual([
+      ['closed', null],
+      ['live', 'camera'],
+      ['inactive', null],
+    ]);
+    expect(after.state.connection?.taggedMid).toBe('1');
+    const again = next(after, [audio({ port: 0 }), video(), screen({ direction: 'inactive' })], [], 3);
+    expect(types(again)).toEqual([]);
+  });
+
+  test('a recycled section that comes to stand first brings its own transport, unless it shares the ufrag', () => {
+    const stopped = next(begin(), [audio({ port: 0 }), video()]);
+    const recycled = audio({ mid: '2', lines: ['a=ssrc:5555 cname:client'] });
+    const own = next(stopped, [{ ...recycled, transport: newUfrag }, video()], tracks, 3);
+    expect(types(own)).toEqual(['closeProducer', 'replaceTransport', 'connect', 'produce', 'produce']);
+    expect(own.sdp).toContain('a=group:BUNDLE 2 1\r\n');
+    expect(types(next(stopped, [recycled, video()], tracks, 3))).toEqual(['produce']);
+  });
+
+  test('all stopped: the transport is replaced, and connected again only when something is sent', () => {
+    const none = next(begin(), [audio({ port: 0 }), video({ port: 0 })]);
+    expect(types(none)).toEqual(['closeProducer', 'closeProducer', 'replaceTransport']);
+    expect(none.state.connection).toBeNull();
+    expect(types(next(none, [screen(), video({ port: 0 })], tracks, 3))).toEqual(['connect', 'produce']);
+    const failed = abandonPublish(none.plan, none.plan.actions);
+    expect([failed.connection, failed.sections.map(({ phase }) => phase)]).toEqual([null, ['idle', 'idle']]);
   });
 });
 

@@ -36,6 +36,13 @@ export interface ConnectAction {
 export interface RestartIceAction {
   readonly type: 'restartIce';
 }
+/**
+ * Closes the transport and makes a new one for the same PeerConnection; what follows runs on that, and so does the
+ * answer. The client stopped the section that carried the transport, which ends it (see `transportIsLost`).
+ */
+export interface ReplaceTransportAction {
+  readonly type: 'replaceTransport';
+}
 /** `transport.produce({kind, rtpParameters, paused})`; its id goes to `completePublish` under `mid`. */
 export interface ProduceAction {
   readonly type: 'produce';
@@ -52,7 +59,7 @@ export interface ProducerAction {
   readonly producerId: string;
 }
 /** Run in the order given. */
-export type PubAction = ConnectAction | RestartIceAction | ProduceAction | ProducerAction;
+export type PubAction = ConnectAction | RestartIceAction | ReplaceTransportAction | ProduceAction | ProducerAction;
 
 /** `live`: sent and produced. `paused`: produced, the client sends nothing now. `inactive`: nothing asked for.
  * `rejected`: could not be taken, `code` says why. `closed`: stopped, by the client or by the server. */
