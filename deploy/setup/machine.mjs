@@ -40,7 +40,7 @@ export function run(command, args, { log, cwd = ROOT, env = {}, onLine, terminal
       // compiler behind. What may ask for a password must stay with the terminal.
       detached: !terminal,
     });
-    running.set(child, terminal ? child.pid : -child.pid);
+    if (child.pid) running.set(child, terminal ? child.pid : -child.pid);
     let output = '';
     let errors = '';
     let rest = '';

@@ -3,7 +3,7 @@
 //
 //   npm start                     set up what is missing, then Redis, coordinator, nodes and demo
 //   npm test [-- <vitest args>]   set up what is missing (Chromium too), then all tests
-//   npm run setup [-- <part>...]  only set up: node, dependencies, redis, worker, chromium
+//   npm run setup [-- <part>...]  only set up: node, dependencies, redis, worker, chromium, openssl
 //   node deploy/setup/main.mjs exec <command>...   run a command with the project's Node and worker
 //
 // --yes, or SETUP_YES=1: do not ask.
@@ -11,12 +11,11 @@ import { mkdtempSync, existsSync, readFileSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import process from 'node:process';
-import * as chromium from './chromium.mjs';
 import { closingLine } from './closing-line.mjs';
 import * as dependencies from './dependencies.mjs';
 import { ROOT, endRunning, handOver } from './machine.mjs';
 import * as node24 from './node24.mjs';
-import * as redis from './redis.mjs';
+import { chromium, openssl, redis } from './programs.mjs';
 import { Progress, SetupError, complain, confirm, say } from './ui.mjs';
 
 const worker = {
@@ -24,9 +23,9 @@ const worker = {
   missing: async () => (await import('./worker.mjs')).missing(),
   provide: async (progress) => (await import('./worker.mjs')).provide(progress),
 };
-const PARTS = { node: node24, dependencies, redis, worker, chromium };
+const PARTS = { node: node24, dependencies, redis, worker, chromium, openssl };
 const FOR_START = ['node', 'dependencies', 'redis', 'worker'];
-const FOR_TEST = [...FOR_START, 'chromium'];
+const FOR_TEST = [...FOR_START, 'chromium', 'openssl'];
 
 const [command = 'setup', ...args] = process.argv.slice(2).filter((arg) => arg !== '--yes');
 
