@@ -77,7 +77,7 @@ async function root(names) {
     throw new SetupError(
       `installing ${names.join(' ')} needs root, and there is no sudo here: as root, ${help.replace('sudo ', '')}`,
     );
-  const isInteractive = process.stdin.isTTY === true;
+  const isInteractive = process.stdin.isTTY;
   const asked = spawnSync('sudo', isInteractive ? ['-v'] : ['-n', 'true'], {
     stdio: isInteractive ? 'inherit' : 'ignore',
   });

@@ -8,7 +8,7 @@ export class SetupError extends Error {}
 export const say = (text) => process.stdout.write(`${text}\n`);
 export const complain = (text) => process.stderr.write(`${text}\n`);
 
-const isTerminal = process.stdout.isTTY === true;
+const isTerminal = process.stdout.isTTY;
 /** In a log: how often a change is worth a line, and how long silence is bearable. */
 const CHANGE_MS = 5_000;
 const SILENCE_MS = 20_000;

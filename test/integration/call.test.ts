@@ -115,6 +115,33 @@ describe('a call of libwebrtc clients', () => {
     await boris.flows('anna:microphone');
   });
 
+  it('a user may stop what they published first, and the rest goes on', async () => {
+    await newRoom();
+    const anna = await join('anna', 'microphone', 'camera');
+    const boris = await join('boris');
+    await boris.flows('anna:microphone');
+    await anna.unpublish('microphone');
+    await eventually('the microphone is gone', () => !boris.tracks.some(({ source }) => source === 'microphone'));
+    await boris.flows('anna:camera');
+    await anna.publish('microphone');
+    await boris.flows('anna:microphone');
+    await boris.flows('anna:camera');
+  });
+
+  it('a track a moderator muted stays muted when it is published anew', async () => {
+    await newRoom();
+    const anna = await join('anna', 'camera', 'microphone');
+    await api.call('PATCH', `/rooms/${roomId}/tracks/anna:microphone`, { muted: true, by: 'moderator' });
+    await anna.unpublish('microphone');
+    await anna.publish('microphone');
+    const { tracks } = await readRoom();
+    expect(tracks.find(({ source }) => source === 'microphone')).toMatchObject({
+      paused: true,
+      mutedByUser: false,
+      mutedByModerator: true,
+    });
+  });
+
   it('tells the facts in order, without a gap', async () => {
     await newRoom();
     const anna = await join('anna', 'microphone');

@@ -262,14 +262,14 @@ describe('closing', () => {
 describe('the empty timeout', () => {
   /** Moves everything that is due later to long ago. */
   async function makeDue(): Promise<void> {
-    for (const member of await redis.zrange('{ms}:due', 0, -1)) {
+    for (const member of await redis.zrange('{ms}:due', '0', '-1')) {
       await redis.zadd('{ms}:due', 1, member);
     }
   }
 
   test('closes a room nobody came to, and one that everybody left, but none with somebody in it', async () => {
     const never = await createRoom(registry, { emptyTimeoutSeconds: 60 }, { roomId: 'never' });
-    const [, due] = await redis.zrange('{ms}:due', 0, 0, 'WITHSCORES');
+    const [, due] = await redis.zrange('{ms}:due', '0', '0', 'WITHSCORES');
     expect(Math.abs(Number(due) - Date.now() - 60_000)).toBeLessThan(10_000);
     const left = await createRoom(registry, {}, { roomId: 'left' });
     const used = await createRoom(registry, {}, { roomId: 'used' });
@@ -290,7 +290,7 @@ describe('the empty timeout', () => {
     expect((await eventsOf(registry, never)).at(-1)).toMatchObject({ type: 'room.closed', data: { reason: 'empty' } });
     expect(await registry.getRoom(TENANT, 'used')).not.toBeNull();
     expect(await registry.getRoom(TENANT, 'awaited')).not.toBeNull();
-    expect(await redis.zrange('{ms}:due', 0, -1)).toEqual([expect.stringMatching(/^join:/)]);
+    expect(await redis.zrange('{ms}:due', '0', '-1')).toEqual([expect.stringMatching(/^join:/)]);
   });
 
   test('several sweepers close a room once', async () => {

@@ -200,7 +200,7 @@ describe('joins that do not stand', () => {
     await registry.withdrawSession({ ...ref, sessionId: boris.sessionId });
     expect((await registry.findSessions(ref.tenant, ref.roomId, 'boris'))?.sessions).toEqual([boris]);
     // The empty timeout is armed exactly while nobody is there.
-    expect(await redis.zrange('{ms}:due', 0, -1)).toEqual([]);
+    expect(await redis.zrange('{ms}:due', '0', '-1')).toEqual([]);
   });
 
   test('never committed: swept after its time, and the node that comes late is fenced', async () => {
@@ -217,9 +217,9 @@ describe('joins that do not stand', () => {
     expect(await commit(registry, ref, { op: 'session.joined', sessionId: session.sessionId })).toEqual({
       status: 'fenced',
     });
-    expect(await redis.zrange('{ms}:due', 0, -1)).toEqual([due(patient.session.sessionId)]);
+    expect(await redis.zrange('{ms}:due', '0', '-1')).toEqual([due(patient.session.sessionId)]);
     await commit(registry, ref, { op: 'session.joined', sessionId: patient.session.sessionId });
-    expect(await redis.zrange('{ms}:due', 0, -1)).toEqual([]);
+    expect(await redis.zrange('{ms}:due', '0', '-1')).toEqual([]);
   });
 
   test('ended without its node: told as usual, the node is fenced, twice is once', async () => {

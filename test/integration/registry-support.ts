@@ -128,8 +128,10 @@ export function commit(
   registry: Registry,
   ref: RoomRef,
   body: NodeFactBody,
-  { nodeId = 'n1', bootId = `boot-${nodeId}`, seq = ++nodeSeq } = {},
+  by: { nodeId?: string; bootId?: string; seq?: number } = {},
 ): Promise<CommitFactResult> {
+  const { nodeId = 'n1', seq = ++nodeSeq } = by;
+  const { bootId = `boot-${nodeId}` } = by;
   return registry.commitFact({ ...ref, nodeId, bootId, nodeSeq: seq, ...body });
 }
 

@@ -1,7 +1,7 @@
 import { errorCodes, type ErrorCode, type Problem } from '@mediaserver/contracts';
 
 /** An answer of the API that is not 2xx. */
-export class ApiProblem extends Error {
+class ApiProblem extends Error {
   readonly status: number;
   readonly body: Problem;
 

@@ -9,13 +9,14 @@ export async function eventually<T>(
   what: string,
   check: () => Promise<T> | T,
   { timeoutMs = 20_000, everyMs = 50 } = {},
-): Promise<NonNullable<T>> {
+): Promise<NonNullable<Awaited<T>>> {
   const deadline = performance.now() + timeoutMs;
   let last: unknown;
   for (;;) {
     try {
-      last = await check();
-      if (last) return last as NonNullable<T>;
+      const value = await check();
+      if (value) return value;
+      last = value;
     } catch (error) {
       last = error;
     }

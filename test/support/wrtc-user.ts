@@ -1,12 +1,13 @@
 import wrtc from '@roamhq/wrtc';
-import type {
-  EventEnvelope,
-  JoinRequest,
-  JoinResult,
-  PublishResult,
-  SubscribeAnswerResult,
-  SubscribeOffer,
-  SubscribeTrack,
+import {
+  subscribeOfferSchema,
+  type EventEnvelope,
+  type JoinRequest,
+  type JoinResult,
+  type PublishResult,
+  type SubscribeAnswerResult,
+  type SubscribeOffer,
+  type SubscribeTrack,
 } from '@mediaserver/contracts';
 import type { Api } from './api.ts';
 import { eventually } from './eventually.ts';
@@ -15,6 +16,20 @@ const { nonstandard, RTCPeerConnection: PeerConnection } = wrtc;
 
 type Source = 'microphone' | 'camera' | 'screen' | 'screen-audio';
 type Join = Omit<Partial<JoinRequest>, 'publish'> & { readonly userId: string };
+
+/** What is sent as one source. */
+interface Feed {
+  readonly track: MediaStreamTrack;
+  readonly stop: () => void;
+}
+type Feeds = Partial<Record<Source, () => Feed>>;
+
+interface WrtcUserOptions {
+  /** What is sent in place of a tone and a small grey picture. */
+  readonly feeds?: Feeds;
+  /** Called before the user joins. */
+  readonly prepare?: (user: WrtcUser) => void;
+}
 
 const isAudio = (source: Source) => source === 'microphone' || source === 'screen-audio';
 
@@ -38,15 +53,25 @@ export class WrtcUser {
   #work: Promise<unknown> = Promise.resolve();
   readonly #sources = new Map<Source, { transceiver: RTCRtpTransceiver; stop: () => void }>();
 
-  private constructor(api: Api, roomId: string, userId: string) {
+  readonly #feeds: Feeds;
+
+  private constructor(api: Api, roomId: string, userId: string, feeds: Feeds) {
     this.api = api;
     this.roomId = roomId;
     this.userId = userId;
+    this.#feeds = feeds;
   }
 
   /** Joins, publishing `sources` in the same call, and answers the first offer. */
-  static async join(api: Api, roomId: string, { userId, ...rest }: Join, sources: Source[] = []): Promise<WrtcUser> {
-    const user = new WrtcUser(api, roomId, userId);
+  static async join(
+    api: Api,
+    roomId: string,
+    { userId, ...rest }: Join,
+    sources: Source[] = [],
+    { feeds = {}, prepare }: WrtcUserOptions = {},
+  ): Promise<WrtcUser> {
+    const user = new WrtcUser(api, roomId, userId, feeds);
+    prepare?.(user);
     for (const source of sources) user.#addSource(source);
     const publish = sources.length > 0 ? await user.#offer() : undefined;
     const body = { userId, capabilitiesSdp: await capabilitiesSdp(), ...rest, ...(publish ? { publish } : {}) };
@@ -69,7 +94,7 @@ export class WrtcUser {
   /** For `WebhookReceiver.listeners`: applies offers that are for this session. */
   readonly handleEvent = (event: EventEnvelope): void => {
     if (event.type !== 'subscribe.offer' || event.data['sessionId'] !== this.sessionId) return;
-    void this.apply(event.data['subscribe'] as SubscribeOffer);
+    void this.apply(subscribeOfferSchema.parse(event.data['subscribe']));
   };
 
   /** Applies an offer, answers it, and so on with what the answer brings. Older ones are ignored. */
@@ -116,7 +141,8 @@ export class WrtcUser {
   }
 
   #addSource(source: Source): void {
-    const feed = isAudio(source) ? audioFeed() : videoFeed();
+    const makeFeed = this.#feeds[source] ?? (isAudio(source) ? audioFeed : videoFeed);
+    const feed = makeFeed();
     const transceiver = this.pub.addTransceiver(feed.track, { direction: 'sendonly' });
     this.#sources.set(source, { transceiver, stop: feed.stop });
   }
@@ -190,11 +216,11 @@ export async function capabilitiesSdp(): Promise<string> {
 }
 
 function trackOf(reports: RTCStats[], report: { trackId?: string }): string | undefined {
-  const track = reports.find(({ id }) => id === report.trackId) as { trackIdentifier?: string } | undefined;
-  return track?.trackIdentifier;
+  const track = reports.find(({ id }) => id === report.trackId);
+  return track && 'trackIdentifier' in track ? String(track.trackIdentifier) : undefined;
 }
 
-function audioFeed(): { track: MediaStreamTrack; stop: () => void } {
+function audioFeed(): Feed {
   const source = new nonstandard.RTCAudioSource();
   const track = source.createTrack();
   const samples = new Int16Array(480).map((_, index) => 8000 * Math.sin((2 * Math.PI * index) / 48));
@@ -202,7 +228,7 @@ function audioFeed(): { track: MediaStreamTrack; stop: () => void } {
   return { track, stop: () => (clearInterval(timer), track.stop()) };
 }
 
-function videoFeed(): { track: MediaStreamTrack; stop: () => void } {
+function videoFeed(): Feed {
   const width = 320;
   const height = 180;
   const source = new nonstandard.RTCVideoSource();

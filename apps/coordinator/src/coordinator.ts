@@ -342,11 +342,10 @@ export class Coordinator {
     const { sessionId, roomSessionId } = session;
     const { client, registry } = this.#parts;
     try {
-      await ignoringGone(
-        client.send(destination(room, session), 'session.close', { roomSessionId, sessionId, reason }),
-      );
+      await client.send(destination(room, session), 'session.close', { roomSessionId, sessionId, reason });
     } catch (error) {
-      if (!isNodeTrouble(error)) throw error;
+      // Whatever the node cannot or need not end any more ends on record; without effect if that happened already.
+      if (!isNodeTrouble(error) && errorCodeOf(error) !== 'session_gone') throw error;
       await registry.endSession({ tenant: room.tenant, roomId: room.roomId, roomSessionId, sessionId }, reason);
     }
   }

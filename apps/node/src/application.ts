@@ -6,9 +6,13 @@ import {
   type ControlResult,
   type Fence,
 } from '@mediaserver/contracts';
+import { pause } from '@mediaserver/lifecycle';
 import type { NodeCounts } from './load-reporter.ts';
 import { Room, type RoomEnvironment } from './room.ts';
 import type { User } from './user.ts';
+
+/** How long the answer to a leave waits for Redis to know of it, ms. */
+const LEFT_WAIT_MS = 500;
 
 type Handlers = {
   readonly [C in ControlCommand]: (
@@ -63,8 +67,11 @@ export class Application {
       this.#user(roomSessionId, sessionId, fence).signaling.answer(request),
     'session.patchTrack': ({ roomSessionId, sessionId, trackId, ...request }, fence) =>
       this.#user(roomSessionId, sessionId, fence).muteTrack(trackId, request),
-    'session.close': ({ roomSessionId, sessionId, reason }, fence) => {
-      this.#user(roomSessionId, sessionId, fence).close(reason);
+    'session.close': async ({ roomSessionId, sessionId, reason }, fence) => {
+      const user = this.#user(roomSessionId, sessionId, fence);
+      user.close(reason);
+      // So that whoever asked reads what it wrote; without Redis the leave stands all the same.
+      await Promise.race([user.left, pause(LEFT_WAIT_MS)]);
       return {};
     },
     'room.close': ({ roomSessionId }, fence) => {

@@ -5,6 +5,8 @@ import type { Logger, NodeMetrics } from '@mediaserver/telemetry';
 import type { WorkerPool } from './worker-pool.ts';
 
 const HEARTBEAT_MS = 1_000;
+/** Longer than a lease: a process that was killed and started again must outwait its own former life, ms. */
+const DUPLICATE_WAIT_MS = 8_000;
 
 /** What the node holds right now. */
 export interface NodeCounts {
@@ -67,9 +69,16 @@ export class LoadReporter {
   }
 
   async #register(): Promise<void> {
-    const result = await this.#registry.registerNode(this.#descriptor, await this.#sample(), this.#state);
-    if (result === 'duplicate') {
-      throw new Error(`another live node is called ${this.#descriptor.nodeId}: give each node its own NODE_ID`);
+    const { nodeId } = this.#descriptor;
+    const deadline = performance.now() + DUPLICATE_WAIT_MS;
+    for (;;) {
+      const result = await this.#registry.registerNode(this.#descriptor, await this.#sample(), this.#state);
+      if (result === 'ok') return;
+      if (performance.now() >= deadline || this.#stop.signal.aborted) {
+        throw new Error(`another live node is called ${nodeId}: give each node its own NODE_ID`);
+      }
+      this.#log.info({ nodeId }, 'a process of this name holds a lease; waiting for it to end');
+      await pause(HEARTBEAT_MS, this.#stop.signal);
     }
   }
 
@@ -117,14 +126,8 @@ export class LoadReporter {
       const workers = shares.reduce((sum, share) => sum + share, 0) / this.#pool.size;
       ratio = Math.max(workers, (now.process - last.process) / elapsed);
     }
-    const counts = this.#counts();
     this.#metrics.loadRatio.set(ratio);
-    this.#metrics.rooms.set(counts.rooms);
-    this.#metrics.sessions.set(counts.sessions);
-    this.#metrics.producers.set(counts.producers);
-    this.#metrics.consumers.set(counts.consumers);
-    this.#metrics.pipes.set(counts.pipes);
-    const { rooms, sessions, producers, consumers } = counts;
+    const { rooms, sessions, producers, consumers } = this.#counts();
     return { ratio, rooms, sessions, producers, consumers };
   }
 

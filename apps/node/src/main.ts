@@ -41,19 +41,24 @@ async function run(): Promise<void> {
 
   const sweep = new OrphanSweep({ registry, identity: { nodeId, bootId }, application, reporter, log });
 
+  let registered = false;
   let stopping = false;
   const controlServer = await listen(createControlApp(application, bootId, log, metrics), {
     ...config.control,
     setting: 'CONTROL_PORT',
   });
   const readiness = () => ({
-    ready: !stopping && pool.workers.length > 0,
+    ready: registered && !stopping && pool.workers.length > 0,
     registry: registry.connected ? ('connected' as const) : ('away' as const),
     workers: { up: pool.workers.length, configured: pool.size },
     stopping,
   });
-  const opsServer = await listen(createOpsApp(readiness, metrics), { ...config.ops, setting: 'OPS_PORT' });
+  const opsServer = await listen(
+    createOpsApp(readiness, () => application.counts, metrics),
+    { ...config.ops, setting: 'OPS_PORT' },
+  );
   await reporter.start();
+  registered = true;
   sweep.start();
   log.info({ controlUrl: config.control.url, workers: config.workers }, 'node is ready');
 

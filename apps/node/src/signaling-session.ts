@@ -83,6 +83,8 @@ export class SignalingSession {
 
   #pub: PubState = createPubState(1);
   #publishing: Promise<unknown> | null = null;
+  /** Producers that closed while a publish was applied, which builds on the state from before. */
+  #closedMeanwhile: string[] = [];
 
   #sub: SubState | null = null;
   readonly #subQueue = new SerialQueue();
@@ -128,7 +130,8 @@ export class SignalingSession {
     if (plan.type === 'replay') return this.#publishResult(plan.sdp, plan.sections);
     for (const { code, mid } of plan.warnings) this.#log.info({ code, mid }, 'publish offer taken with a warning');
 
-    const transport = await this.#user.transport('publish');
+    this.#closedMeanwhile = [];
+    let transport = await this.#user.transport('publish');
     const producerIds = new Map<string, string>();
     const done: PubAction[] = [];
     try {
@@ -140,6 +143,10 @@ export class SignalingSession {
           case 'restartIce':
             await transport.restartIce();
             break;
+          case 'replaceTransport':
+            transport.close();
+            transport = await this.#user.transport('publish');
+            break;
           case 'produce':
             producerIds.set(action.mid, await this.#user.produce(transport, action));
             break;
@@ -148,7 +155,7 @@ export class SignalingSession {
             break;
           case 'pauseProducer':
           case 'resumeProducer':
-            await this.#user.muteProducer(action.producerId, { muted: action.type === 'pauseProducer', by: 'user' });
+            await this.#user.setSending(action.producerId, action.type === 'resumeProducer');
             break;
         }
         done.push(action);
@@ -169,7 +176,7 @@ export class SignalingSession {
       producerIds,
       sdpSessionId: this.#sdpSessionIds.publish,
     });
-    this.#pub = state;
+    this.#pub = this.#closedMeanwhile.reduce(producerClosed, state);
     return this.#publishResult(sdp, sections);
   }
 
@@ -186,6 +193,7 @@ export class SignalingSession {
 
   /** A producer ended for another reason than a publish. */
   producerClosed(producerId: string): void {
+    this.#closedMeanwhile.push(producerId);
     this.#pub = producerClosed(this.#pub, producerId);
   }
 
@@ -411,10 +419,10 @@ export class SignalingSession {
           await transport.connect({ dtlsParameters: action.dtlsParameters });
           break;
         case 'resumeConsumer':
-          await consumers.get(action.consumerId)?.consumer.resume();
+          await setFlow(consumers.get(action.consumerId)?.consumer, true);
           break;
         case 'pauseConsumer':
-          await consumers.get(action.consumerId)?.consumer.pause();
+          await setFlow(consumers.get(action.consumerId)?.consumer, false);
           break;
         case 'closeConsumer': {
           const entry = consumers.get(action.consumerId);
@@ -476,6 +484,15 @@ export class SignalingSession {
     }
     this.#subscriptions.clear();
     this.#subQueue.close();
+  }
+}
+
+/** A consumer may close under way, because its producer did: that is no fault of the answer. */
+async function setFlow(consumer: Consumer | undefined, flows: boolean): Promise<void> {
+  try {
+    await (flows ? consumer?.resume() : consumer?.pause());
+  } catch (error) {
+    if (!consumer?.closed) throw error;
   }
 }
 

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { Consumer, Producer, Router, RtpCapabilities, WebRtcTransport } from 'mediasoup/types';
 import {
   makeTrackId,
@@ -50,8 +51,12 @@ export interface UserOwner {
   userClosed(user: User): void;
 }
 
+/** Why a track is paused: the client's SDP, the client's call, a moderator's call. */
+type MuteReason = 'direction' | 'user' | 'moderator';
+
 interface LocalTrack {
   readonly producer: Producer;
+  readonly mutes: Set<MuteReason>;
   state: TrackState;
 }
 
@@ -62,7 +67,7 @@ interface LocalTrack {
  * Invariants:
  * 1. At most one transport per PeerConnection (`publish`, `subscribe`), made when first needed.
  * 2. A track is known to the room from `announce()` on, exactly while its producer is open.
- * 3. A producer is paused exactly while one of its mute flags is set.
+ * 3. A producer is paused exactly while there is a reason to mute it.
  * 4. `close()` happens once; it ends everything above and tells the Room and Redis once.
  */
 export class User {
@@ -73,8 +78,11 @@ export class User {
   readonly #transports = new Map<Peer, Promise<WebRtcTransport>>();
   readonly #tracks = new Map<string, LocalTrack>();
   readonly #consumers = new Set<Consumer>();
+  /** Tracks a moderator muted; publishing one anew does not free it. */
+  readonly #mutedByModerator = new Set<string>();
   #connectivity: Connectivity = NOT_CONNECTED;
   #deadline: NodeJS.Timeout | null = null;
+  #left: Promise<unknown> = Promise.resolve();
   #announced = false;
   #joined = false;
   #closed = false;
@@ -97,6 +105,11 @@ export class User {
   /** Whether Redis has it as joined. */
   get joined(): boolean {
     return this.#joined;
+  }
+
+  /** Settles once Redis was told of the end. */
+  get left(): Promise<unknown> {
+    return this.#left;
   }
 
   get counts(): { producers: number; consumers: number } {
@@ -205,9 +218,12 @@ export class User {
   /** Makes a producer for one media section. @returns its id. */
   async produce(transport: WebRtcTransport, action: ProduceAction): Promise<string> {
     const { kind, source, rtpParameters } = action;
-    const producer = await transport.produce({ kind, rtpParameters, paused: action.paused });
     const { userId, sessionId, nodeId, ordinal } = this.session;
     const trackId = makeTrackId(userId, source, ordinal);
+    const mutes = new Set<MuteReason>();
+    if (action.paused) mutes.add('direction');
+    if (this.#mutedByModerator.has(trackId)) mutes.add('moderator');
+    const producer = await transport.produce({ kind, rtpParameters, paused: mutes.size > 0 });
     const state: TrackState = {
       trackId,
       producerId: producer.id,
@@ -216,11 +232,9 @@ export class User {
       nodeId,
       kind,
       source,
-      paused: action.paused,
-      mutedByUser: action.paused,
-      mutedByModerator: false,
+      ...muteState(mutes),
     };
-    this.#tracks.set(trackId, { producer, state });
+    this.#tracks.set(trackId, { producer, mutes, state });
     producer.observer.once('close', () => {
       if (this.#tracks.get(trackId)?.producer !== producer) return;
       this.#tracks.delete(trackId);
@@ -248,28 +262,32 @@ export class User {
     return this.#tracks.values().find(({ producer }) => producer.id === producerId);
   }
 
-  /** The client's own direction or call (`user`), or a moderator's call. */
-  async muteProducer(producerId: string, { muted, by }: PatchTrackRequest): Promise<TrackState> {
-    const track = this.#trackOf(producerId);
+  /** The client offers the section as sending or not; says nothing of mutes by call. */
+  setSending(producerId: string, sending: boolean): Promise<TrackState> {
+    return this.#mute(this.#trackOf(producerId), 'direction', !sending);
+  }
+
+  /** A call of the user, or of a moderator. @throws ProblemError `track_not_found` */
+  muteTrack(trackId: string, { muted, by }: PatchTrackRequest): Promise<TrackState> {
+    return this.#mute(this.#tracks.get(trackId), by, muted);
+  }
+
+  async #mute(track: LocalTrack | undefined, reason: MuteReason, muted: boolean): Promise<TrackState> {
     if (!track) throw new ProblemError('track_not_found');
+    const { trackId } = track.state;
+    if (muted) track.mutes.add(reason);
+    else track.mutes.delete(reason);
+    if (track.mutes.has('moderator')) this.#mutedByModerator.add(trackId);
+    else this.#mutedByModerator.delete(trackId);
     const before = track.state;
-    const mutedByUser = by === 'user' ? muted : before.mutedByUser;
-    const mutedByModerator = by === 'moderator' ? muted : before.mutedByModerator;
-    if (mutedByUser === before.mutedByUser && mutedByModerator === before.mutedByModerator) return before;
-    const paused = mutedByUser || mutedByModerator;
-    track.state = { ...before, mutedByUser, mutedByModerator, paused };
+    track.state = { ...before, ...muteState(track.mutes) };
+    if (isDeepStrictEqual(before, track.state)) return before;
     if (this.#announced) {
       void this.#commit({ op: 'track.updated', track: track.state });
       this.#room.localTracksChanged();
     }
-    await (paused ? track.producer.pause() : track.producer.resume());
+    await (track.state.paused ? track.producer.pause() : track.producer.resume());
     return track.state;
-  }
-
-  async muteTrack(trackId: string, request: PatchTrackRequest): Promise<TrackState> {
-    const track = this.#tracks.get(trackId);
-    if (!track) throw new ProblemError('track_not_found');
-    return this.muteProducer(track.producer.id, request);
   }
 
   // ── Consumers ────────────────────────────────────────────────────────────────────────────────
@@ -314,10 +332,18 @@ export class User {
     const hadTracks = this.#announced && this.#tracks.size > 0;
     this.#tracks.clear();
     if (reason !== null && this.#announced) {
-      void this.#room.commit({ op: 'session.left', sessionId: this.session.sessionId, reason });
+      this.#left = this.#room.commit({ op: 'session.left', sessionId: this.session.sessionId, reason });
     }
     this.#log.info({ reason }, 'session closed');
     if (hadTracks) this.#room.localTracksChanged();
     this.#room.userClosed(this);
   }
+}
+
+function muteState(mutes: ReadonlySet<MuteReason>): Pick<TrackState, 'paused' | 'mutedByUser' | 'mutedByModerator'> {
+  return {
+    paused: mutes.size > 0,
+    mutedByUser: mutes.has('direction') || mutes.has('user'),
+    mutedByModerator: mutes.has('moderator'),
+  };
 }

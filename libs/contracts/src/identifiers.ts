@@ -10,11 +10,6 @@ export const roomIdSchema = z.string().min(1).max(128).regex(CALLER_ID);
 /** 64 is the limit of an SDP msid identifier (RFC 8830 §2). */
 export const userIdSchema = z.string().min(1).max(64).regex(CALLER_ID);
 export const deviceIdSchema = z.string().min(1).max(64).regex(CALLER_ID);
-export const tenantSchema = z
-  .string()
-  .min(1)
-  .max(64)
-  .regex(/^[a-z0-9][a-z0-9-]*$/);
 export const nodeIdSchema = z
   .string()
   .min(1)

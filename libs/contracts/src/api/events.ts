@@ -30,7 +30,6 @@ export type FactType = keyof typeof factDataSchemas;
 export const signalDataSchemas = {
   'subscribe.offer': z.object({ userId: z.string(), sessionId: z.string(), subscribe: subscribeOfferSchema }),
 } as const;
-export type SignalType = keyof typeof signalDataSchemas;
 
 export const eventSchema = z.object({
   id: z.string(),

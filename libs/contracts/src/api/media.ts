@@ -44,7 +44,6 @@ export const publishSectionSchema = z.object({
   kind: z.string(),
   source: z.string().nullable(),
 });
-export type PublishSection = z.infer<typeof publishSectionSchema>;
 
 export const publishResultSchema = z.object({
   generation: z.number().int().describe('Counts PeerConnections of the session; a new number means: make a new one.'),
@@ -102,7 +101,6 @@ export const answeredSectionSchema = z.object({
   code: z.string().nullable(),
   trackId: z.string().nullable(),
 });
-export type AnsweredSection = z.infer<typeof answeredSectionSchema>;
 
 export const subscribeAnswerResultSchema = z.object({
   next: subscribeOfferSchema

@@ -26,7 +26,7 @@ const sessionRef = { roomSessionId: z.string(), sessionId: z.string() };
 const roomRef = { roomSessionId: z.string() };
 
 /** mediasoup's `SrtpParameters`; travels only between nodes, never to Redis or a log. */
-export const srtpParametersSchema = z.object({ cryptoSuite: z.string(), keyBase64: z.string() });
+const srtpParametersSchema = z.object({ cryptoSuite: z.string(), keyBase64: z.string() });
 
 /** One end of a pipe: where it listens and the key it sends with. */
 export const pipeEndSchema = z.object({
