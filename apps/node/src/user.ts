@@ -29,6 +29,11 @@ import { SignalingSession } from './signaling-session.ts';
 const ICE_CONSENT_TIMEOUT_S = 15;
 /** First guess of what a client can receive, bits/s; congestion control moves it within a second. */
 const INITIAL_OUTGOING_BITRATE = 1_000_000;
+/**
+ * libwebrtc ignores a key frame request that comes within 300 ms of another, and mediasoup repeats
+ * an ignored one only after a second. So one that comes too soon is held back for so long, ms.
+ */
+const KEY_FRAME_INTERVAL_MS = 400;
 /** A client that was answered and never connected is given up after this, ms. */
 const FIRST_CONNECTION_MS = 60_000;
 
@@ -223,7 +228,12 @@ export class User {
     const mutes = new Set<MuteReason>();
     if (action.paused) mutes.add('direction');
     if (this.#mutedByModerator.has(trackId)) mutes.add('moderator');
-    const producer = await transport.produce({ kind, rtpParameters, paused: mutes.size > 0 });
+    const producer = await transport.produce({
+      kind,
+      rtpParameters,
+      paused: mutes.size > 0,
+      keyFrameRequestDelay: KEY_FRAME_INTERVAL_MS,
+    });
     const state: TrackState = {
       trackId,
       producerId: producer.id,
