@@ -39,6 +39,8 @@ export interface DemoPageOptions {
   readonly video?: '360p' | '720p';
   /** Default: small, as drawing costs most of the CPU time. */
   readonly viewport?: ViewportSize;
+  /** Pixels of the picture per pixel of the page; default 1. */
+  readonly deviceScaleFactor?: number;
   /** Done before the page's own scripts. */
   readonly prepare?: (page: Page) => Promise<void>;
 }
@@ -67,8 +69,8 @@ export class DemoPage {
 
   /** Opens the page, up to the form; `join()` goes on. */
   static async open(browser: Browser, options: DemoPageOptions): Promise<DemoPage> {
-    const { demoUrl, roomId, name, video = '360p', viewport = SMALL } = options;
-    const context = await browser.newContext({ viewport, locale: 'en-GB' });
+    const { demoUrl, roomId, name, video = '360p', viewport = SMALL, deviceScaleFactor = 1 } = options;
+    const context = await browser.newContext({ viewport, deviceScaleFactor, locale: 'en-GB' });
     const page = await context.newPage();
     await options.prepare?.(page);
     const person = new DemoPage(page, name);
