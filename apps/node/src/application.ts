@@ -139,7 +139,7 @@ export class Application {
     try {
       room.checkEpoch(fence.epoch);
       await room.meet(members);
-      return await room.addUser(params);
+      return await room.addUser(params, fence.deadline);
     } finally {
       release();
     }

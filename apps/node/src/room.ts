@@ -138,7 +138,7 @@ export class Room implements UserOwner, LinkOwner {
   // ── Users ────────────────────────────────────────────────────────────────────────────────────
 
   /** Makes a User, publishes and subscribes for it. On failure nothing of it is left and nobody was told. */
-  async addUser(params: ControlParams<'session.create'>): Promise<ControlResult<'session.create'>> {
+  async addUser(params: ControlParams<'session.create'>, deadline: number): Promise<ControlResult<'session.create'>> {
     const { session, publish, capabilitiesSdp } = params;
     const user = new User(session, this, this.#log, this.#environment.metrics);
     this.#users.set(session.sessionId, user);
@@ -146,7 +146,9 @@ export class Room implements UserOwner, LinkOwner {
       user.signaling.startSubscribing(capabilitiesSdp);
       const published = publish ? await user.signaling.publish(publish) : null;
       const offer = await user.signaling.firstOffer();
-      const joined = await user.announce();
+      // Without Redis there is no join; nobody waits for it after the deadline (Unix ms).
+      const joined = await Promise.race([user.announce(), pause(deadline - Date.now())]);
+      if (!joined) throw new ProblemError('registry_unavailable', 'the registry did not take the join in time');
       if (joined.status !== 'ok') throw new ProblemError('session_gone', 'the session was ended while it was made');
       return { publish: published, subscribe: offer, lastSeq: joined.lastSeq };
     } catch (error) {
