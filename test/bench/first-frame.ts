@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Browser, Page } from 'playwright-core';
 import wrtc from '@roamhq/wrtc';
 import { startCluster, type Cluster } from '../../deploy/local/cluster.ts';
-import type { WebhookReceiver } from '../integration/webhook-receiver.ts';
+import type { WebhookReceiver } from '../support/webhook-receiver.ts';
 import { Api } from '../support/api.ts';
 import { DemoPage } from '../support/demo-page.ts';
 import { eventually } from '../support/eventually.ts';

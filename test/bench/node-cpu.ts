@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import wrtc from '@roamhq/wrtc';
 import type { Cluster } from '../../deploy/local/cluster.ts';
-import type { WebhookReceiver } from '../integration/webhook-receiver.ts';
+import type { WebhookReceiver } from '../support/webhook-receiver.ts';
 import { Api } from '../support/api.ts';
 import { eventually } from '../support/eventually.ts';
 import { nodeGauges } from '../support/node-state.ts';

@@ -9,7 +9,7 @@ import { writeFileSync } from 'node:fs';
 import { loadavg } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { startCluster } from '../../deploy/local/cluster.ts';
-import { WebhookReceiver } from '../integration/webhook-receiver.ts';
+import { WebhookReceiver } from '../support/webhook-receiver.ts';
 import { launchChromium } from '../support/chromium.ts';
 import { joinsByApi, joinsInChromium, type Joins } from './first-frame.ts';
 import { machineFacts } from './machine.ts';

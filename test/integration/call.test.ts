@@ -6,7 +6,7 @@ import { startCluster, type Cluster } from '../../deploy/local/cluster.ts';
 import { Api } from '../support/api.ts';
 import { eventually } from '../support/eventually.ts';
 import { nodeGauges, openUdpPorts } from '../support/node-state.ts';
-import { WebhookReceiver } from './webhook-receiver.ts';
+import { WebhookReceiver } from '../support/webhook-receiver.ts';
 import { WrtcUser } from '../support/wrtc-user.ts';
 
 const SECRET = `whsec_${Buffer.from(randomUUID()).toString('base64')}`;

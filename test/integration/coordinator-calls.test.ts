@@ -11,9 +11,9 @@ import {
 } from '@mediaserver/contracts';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { TestCoordinator, type Answer } from './coordinator-harness.ts';
-import { FakeNode, makeOffer } from './fake-node.ts';
-import { startRedis, type RedisServer } from './redis-server.ts';
+import { TestCoordinator, type Answer } from '../support/coordinator-harness.ts';
+import { FakeNode, makeOffer } from '../support/fake-node.ts';
+import { startRedis, type RedisServer } from '../support/redis-server.ts';
 
 let redis: RedisServer;
 let node1: FakeNode;

@@ -1,9 +1,9 @@
 import type { EventEnvelope } from '@mediaserver/contracts';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
-import { TestCoordinator } from './coordinator-harness.ts';
-import { FakeNode } from './fake-node.ts';
-import { startRedis, type RedisServer } from './redis-server.ts';
-import { WebhookReceiver } from './webhook-receiver.ts';
+import { TestCoordinator } from '../support/coordinator-harness.ts';
+import { FakeNode } from '../support/fake-node.ts';
+import { startRedis, type RedisServer } from '../support/redis-server.ts';
+import { WebhookReceiver } from '../support/webhook-receiver.ts';
 
 const OLD_SECRET = 'whsec_b2xkLXNlY3JldC1vbGQtc2VjcmV0LW9sZC0xMjM0';
 const SECRET = 'whsec_bmV3LXNlY3JldC1uZXctc2VjcmV0LW5ldy0xMjM0';

@@ -14,8 +14,8 @@ import {
   loadOf,
   TENANT,
   trackOf,
-} from './registry-support.ts';
-import { startRedis, type RedisServer } from './redis-server.ts';
+} from '../support/registry-support.ts';
+import { startRedis, type RedisServer } from '../support/redis-server.ts';
 
 /*
  * What makes the commands fit for Redis Cluster and for many rooms: every key is declared and has

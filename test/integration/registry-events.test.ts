@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { Registry, RegistryError, type AppendedEvents, type RoomRef, type Signal } from '@mediaserver/registry';
 import { Redis } from 'ioredis';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import {
   candidateOf,
   commit,
@@ -16,27 +16,14 @@ import {
   TENANT,
   trackOf,
   until,
-} from './registry-support.ts';
-import { startRedis, type RedisServer } from './redis-server.ts';
+  redis,
+  registry,
+  server,
+  useRegistry,
+} from '../support/registry-support.ts';
+import { startRedis } from '../support/redis-server.ts';
 
-let server: RedisServer;
-let redis: Redis;
-let registry: Registry;
-
-beforeAll(async () => {
-  server = await startRedis();
-  redis = new Redis(server.url);
-  registry = await connect(server.url);
-});
-afterAll(async () => {
-  await registry.close();
-  redis.disconnect();
-  await server.stop();
-});
-beforeEach(async () => {
-  await redis.flushall();
-  await registry.registerNode(descriptorOf('n1'), loadOf());
-});
+useRegistry('n1');
 
 /** Appends `count` facts. */
 async function say(ref: RoomRef, count: number, by = registry): Promise<void> {

@@ -1,7 +1,6 @@
 import { factDataSchemas, type FactType } from '@mediaserver/contracts';
-import type { NodeFactBody, Registry } from '@mediaserver/registry';
-import { Redis } from 'ioredis';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import type { NodeFactBody } from '@mediaserver/registry';
+import { describe, expect, test } from 'vitest';
 import {
   commit,
   connect,
@@ -13,28 +12,12 @@ import {
   loadOf,
   admit,
   trackOf,
-} from './registry-support.ts';
-import { startRedis, type RedisServer } from './redis-server.ts';
+  registry,
+  server,
+  useRegistry,
+} from '../support/registry-support.ts';
 
-let server: RedisServer;
-let redis: Redis;
-let registry: Registry;
-
-beforeAll(async () => {
-  server = await startRedis();
-  redis = new Redis(server.url);
-  registry = await connect(server.url);
-});
-afterAll(async () => {
-  await registry.close();
-  redis.disconnect();
-  await server.stop();
-});
-beforeEach(async () => {
-  await redis.flushall();
-  await registry.registerNode(descriptorOf('n1'), loadOf());
-  await registry.registerNode(descriptorOf('n2'), loadOf());
-});
+useRegistry('n1', 'n2');
 
 const isFactType = (type: string): type is FactType => Object.hasOwn(factDataSchemas, type);
 

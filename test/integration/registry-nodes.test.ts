@@ -1,6 +1,5 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Registry } from '@mediaserver/registry';
-import { Redis } from 'ioredis';
 import {
   admit,
   candidateOf,
@@ -14,30 +13,19 @@ import {
   loadOf,
   trackOf,
   until,
-} from './registry-support.ts';
-import { startRedis, type RedisServer } from './redis-server.ts';
+  redis,
+  registry,
+  server,
+  useRegistry,
+} from '../support/registry-support.ts';
 
-let server: RedisServer;
-let redis: Redis;
-let registry: Registry;
+useRegistry();
 /** A lease short enough to be waited for. */
 let impatient: Registry;
-
 beforeAll(async () => {
-  server = await startRedis();
-  redis = new Redis(server.url);
-  registry = await connect(server.url);
   impatient = await connect(server.url, { leaseMs: 150 });
 });
-afterAll(async () => {
-  await registry.close();
-  await impatient.close();
-  redis.disconnect();
-  await server.stop();
-});
-beforeEach(async () => {
-  await redis.flushall();
-});
+afterAll(() => impatient.close());
 
 const isAlive = async (nodeId: string): Promise<boolean | undefined> =>
   (await registry.listNodes()).find((node) => node.descriptor.nodeId === nodeId)?.alive;

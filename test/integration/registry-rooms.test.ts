@@ -1,44 +1,24 @@
 import { randomUUID } from 'node:crypto';
 import { roomSpecSchema } from '@mediaserver/contracts';
-import type { Registry } from '@mediaserver/registry';
-import { Redis } from 'ioredis';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import {
   admit,
   candidateOf,
   commit,
   connect,
   createRoom,
-  descriptorOf,
   eventsOf,
   intentOf,
   join,
-  loadOf,
   TENANT,
   trackOf,
-} from './registry-support.ts';
-import { startRedis, type RedisServer } from './redis-server.ts';
+  redis,
+  registry,
+  server,
+  useRegistry,
+} from '../support/registry-support.ts';
 
-let server: RedisServer;
-let redis: Redis;
-let registry: Registry;
-
-beforeAll(async () => {
-  server = await startRedis();
-  redis = new Redis(server.url);
-  registry = await connect(server.url);
-});
-afterAll(async () => {
-  await registry.close();
-  redis.disconnect();
-  await server.stop();
-});
-beforeEach(async () => {
-  await redis.flushall();
-  for (const nodeId of ['n1', 'n2', 'n3', 'n4']) {
-    await registry.registerNode(descriptorOf(nodeId), loadOf());
-  }
-});
+useRegistry('n1', 'n2', 'n3', 'n4');
 
 const spec = roomSpecSchema.parse({});
 

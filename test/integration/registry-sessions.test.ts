@@ -1,41 +1,23 @@
-import type { AdmitSessionResult, Registry, RoomRef } from '@mediaserver/registry';
-import { Redis } from 'ioredis';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import type { AdmitSessionResult, RoomRef } from '@mediaserver/registry';
+import { describe, expect, test } from 'vitest';
 import {
   admit,
   candidateOf,
   commit,
   connect,
   createRoom,
-  descriptorOf,
   eventsOf,
   intentOf,
   join,
-  loadOf,
   TENANT,
   trackOf,
-} from './registry-support.ts';
-import { startRedis, type RedisServer } from './redis-server.ts';
+  redis,
+  registry,
+  server,
+  useRegistry,
+} from '../support/registry-support.ts';
 
-let server: RedisServer;
-let redis: Redis;
-let registry: Registry;
-
-beforeAll(async () => {
-  server = await startRedis();
-  redis = new Redis(server.url);
-  registry = await connect(server.url);
-});
-afterAll(async () => {
-  await registry.close();
-  redis.disconnect();
-  await server.stop();
-});
-beforeEach(async () => {
-  await redis.flushall();
-  await registry.registerNode(descriptorOf('n1'), loadOf());
-  await registry.registerNode(descriptorOf('n2'), loadOf());
-});
+useRegistry('n1', 'n2');
 
 const ask = (ref: RoomRef, session = intentOf('anna'), nodeId = 'n1'): Promise<AdmitSessionResult> =>
   registry.admitSession({ ...ref, session, candidates: [candidateOf(nodeId)], joinTimeoutMs: 60_000 });

@@ -18,7 +18,9 @@ import {
   type RoomRef,
   type SessionIntent,
 } from '@mediaserver/registry';
-import { expect } from 'vitest';
+import { Redis } from 'ioredis';
+import { afterAll, beforeAll, beforeEach, expect } from 'vitest';
+import { startRedis, type RedisServer } from './redis-server.ts';
 
 /* What the registry's tests are written with. */
 
@@ -38,6 +40,29 @@ export function connect(
     leaseMs: 60_000,
     timeoutMs: 20_000,
     ...options,
+  });
+}
+
+/** A Redis of the test file's own and a registry on it; there from the first test on. */
+export let server: RedisServer;
+export let redis: Redis;
+export let registry: Registry;
+
+/** Called once at the top of a test file: each test begins with an empty Redis and these live nodes. */
+export function useRegistry(...nodeIds: string[]): void {
+  beforeAll(async () => {
+    server = await startRedis();
+    redis = new Redis(server.url);
+    registry = await connect(server.url);
+  });
+  afterAll(async () => {
+    await registry.close();
+    redis.disconnect();
+    await server.stop();
+  });
+  beforeEach(async () => {
+    await redis.flushall();
+    for (const nodeId of nodeIds) await registry.registerNode(descriptorOf(nodeId), loadOf());
   });
 }
 
