@@ -22,6 +22,7 @@ const worker = {
   // Loaded late: it reads what other parts bring.
   missing: async () => (await import('./worker.mjs')).missing(),
   provide: async (progress) => (await import('./worker.mjs')).provide(progress),
+  remark: async () => (await import('./worker.mjs')).remark(),
 };
 const PARTS = { node: node24, dependencies, redis, worker, chromium, openssl };
 const FOR_START = ['node', 'dependencies', 'redis', 'worker'];
@@ -82,6 +83,14 @@ async function dispatch() {
 }
 
 async function setUp(names) {
+  await provideMissing(names);
+  for (const name of names) {
+    const remark = await PARTS[name].remark?.();
+    if (remark) say(`setup: ${remark}`);
+  }
+}
+
+async function provideMissing(names) {
   const plan = [];
   for (const name of names) {
     const what = await PARTS[name].missing();

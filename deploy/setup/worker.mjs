@@ -11,6 +11,7 @@ import {
   renameSync,
   rmSync,
   statSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs';
 import os from 'node:os';
@@ -18,6 +19,7 @@ import path from 'node:path';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 import { buildWorker } from '../worker/build.mjs';
+import { fetchLibsrtp } from '../worker/libsrtp.mjs';
 import { BUILD_PACKAGES, LIBSRTP_PACKAGE, LINKED_PACKAGES, cacheKey, recipeHash } from '../worker/recipe.mjs';
 import { install, installedVersions, notInstalled } from './apt.mjs';
 import { CACHE, MEDIASOUP_DIR, ROOT, logFile, run, withLock } from './machine.mjs';
@@ -43,15 +45,37 @@ export function findWorker() {
   const target = builtHome();
   const built =
     target &&
-    [target, `${target}-packaged-libsrtp`]
-      .map((dir) => path.join(dir, 'mediasoup-worker'))
-      .find((file) => existsSync(file));
+    [target, slowHome(target)].map((dir) => path.join(dir, 'mediasoup-worker')).find((file) => existsSync(file));
   return built;
+}
+
+/** Where the one with the packaged libsrtp goes: a makeshift, replaced once the source can be had. */
+function slowHome(target) {
+  return `${target}-packaged-libsrtp`;
+}
+
+/** @returns {string | undefined} the slow worker, if that is what there is */
+function slowWorker() {
+  const target = builtHome();
+  const found = findWorker();
+  return target && found === path.join(slowHome(target), 'mediasoup-worker') ? found : undefined;
+}
+
+/** Whether there is one that is good for now: a slow one is for a day, then something better is looked for. */
+function isSettled() {
+  const slow = slowWorker();
+  return slow ? isFresh(slow) : findWorker() !== undefined;
+}
+
+/** @returns {string | undefined} what to know about the worker at each start */
+export function remark() {
+  if (!slowWorker() || !isSettled()) return undefined;
+  return 'the worker uses the packaged libsrtp, which needs two to three times as long for each packet: the source package was out of reach; tried again after a day';
 }
 
 export function missing() {
   const found = findWorker();
-  if (found) {
+  if (found && (isSettled() || !existsSync(found))) {
     if (!existsSync(found))
       throw new SetupError(
         `MEDIASOUP_WORKER_BIN names ${found}, which is not there: correct it, or unset it to have a worker set up`,
@@ -65,7 +89,7 @@ export function missing() {
 
 export async function provide(progress) {
   return withLock('worker', progress.update, async () => {
-    if (findWorker()) return 'ready';
+    if (isSettled()) return 'ready';
     const log = logFile('worker');
     writeFileSync(log, '');
     if (!wantsSource && !isFresh(unreachable)) {
@@ -113,14 +137,29 @@ async function build(progress, log) {
     if (name.startsWith('build-') && name !== path.basename(workDir))
       rmSync(path.join(CACHE, name), { recursive: true, force: true });
   }
+  const libsrtpVersion = installedVersions([LIBSRTP_PACKAGE]).get(LIBSRTP_PACKAGE);
+  const runLogged = (command, args, options) => run(command, args, { log, ...options });
+  const slow = slowWorker();
+  if (slow) {
+    progress.update('asking for the source of libsrtp');
+    try {
+      await fetchLibsrtp({ workDir, version: libsrtpVersion, run: runLogged });
+    } catch (error) {
+      if (error.interrupted) throw error;
+      // It would come out as it is.
+      const now = new Date();
+      utimesSync(slow, now, now);
+      return 'the one with the packaged libsrtp is kept for another day; the source package is still out of reach';
+    }
+  }
   const started = Date.now();
   let made;
   try {
     made = await buildWorker({
       mediasoupDir: MEDIASOUP_DIR,
       workDir,
-      libsrtpVersion: installedVersions([LIBSRTP_PACKAGE]).get(LIBSRTP_PACKAGE),
-      run: (command, args, options) => run(command, args, { log, ...options }),
+      libsrtpVersion,
+      run: runLogged,
       progress: progress.update,
     });
   } catch (error) {
@@ -134,7 +173,7 @@ async function build(progress, log) {
     mkdirSync(part, { recursive: true });
     cpSync(made.binary, path.join(part, 'mediasoup-worker'));
     await accept(path.join(part, 'mediasoup-worker'), progress, log);
-    publish(part, made.note ? `${target}-packaged-libsrtp` : target, {
+    publish(part, made.note ? slowHome(target) : target, {
       source: 'built',
       seconds,
       libsrtp: made.libsrtp,
