@@ -1,6 +1,6 @@
 // Places, and running other programs.
 import { spawn, spawnSync } from 'node:child_process';
-import { appendFileSync, closeSync, mkdirSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs';
+import { appendFileSync, closeSync, mkdirSync, openSync, readFileSync, rmSync, statSync, writeSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import process from 'node:process';
@@ -112,25 +112,35 @@ export function findProgram(name) {
   return found.status === 0 ? found.stdout.trim() : undefined;
 }
 
+/** The owner writes its name right after it made the lock; one without a name this old has no owner. */
+const NAMELESS_MS = 10_000;
+/** Far longer than the slowest build; whoever holds a lock for so long is stuck. */
+const LOCK_WAIT_MS = 30 * 60_000;
+
 /** One setup at a time for one thing; a lock left by a killed process is taken over. */
-export async function withLock(name, progress, work) {
+export async function withLock(name, progress, work, { waitMs = LOCK_WAIT_MS } = {}) {
   mkdirSync(CACHE, { recursive: true });
   const file = path.join(CACHE, `${name}.lock`);
+  const deadline = Date.now() + waitMs;
   for (;;) {
     try {
       const fd = openSync(file, 'wx');
-      writeSync(fd, String(process.pid));
+      writeSync(fd, `${process.pid} ${startOf(process.pid)}`);
       closeSync(fd);
       break;
     } catch (error) {
       if (error.code === 'EACCES' || error.code === 'EROFS')
         throw new SetupError(`cannot write to ${CACHE}: set XDG_CACHE_HOME to a folder of yours`);
       if (error.code !== 'EEXIST') throw error;
-      const owner = Number(readFileSync(file, 'utf8'));
-      if (owner && !isAlive(owner)) rmSync(file, { force: true });
-      else {
+      const owner = ownerOf(file);
+      if (owner === undefined) rmSync(file, { force: true });
+      else if (Date.now() >= deadline) {
+        throw new SetupError(
+          `another setup (process ${owner}) has not let go of ${file}: end it, or remove that file if it is not one`,
+        );
+      } else {
         progress(`waiting for another setup (process ${owner})`);
-        await sleep(500);
+        await sleep(Math.min(500, waitMs));
       }
     }
   }
@@ -141,6 +151,34 @@ export async function withLock(name, progress, work) {
   } finally {
     process.off('exit', unlock);
     unlock();
+  }
+}
+
+/** @returns {string | undefined} the living process a lock belongs to; `?` while it has yet to write its name */
+function ownerOf(file) {
+  let text;
+  let ageMs;
+  try {
+    text = readFileSync(file, 'utf8');
+    ageMs = Date.now() - statSync(file).mtimeMs;
+  } catch (error) {
+    if (error.code === 'ENOENT') return undefined;
+    throw error;
+  }
+  const [pid, start] = text.trim().split(' ');
+  if (!/^[1-9]\d*$/.test(pid)) return ageMs < NAMELESS_MS ? '?' : undefined;
+  const isIt = isAlive(Number(pid)) && (!start || start === startOf(pid));
+  return isIt ? pid : undefined;
+}
+
+/** When a process began, in the kernel's ticks: its number alone may have gone to another one. */
+function startOf(pid) {
+  try {
+    const text = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    // Field 22; the name, in parentheses, may contain anything.
+    return text.slice(text.lastIndexOf(')') + 2).split(' ')[19];
+  } catch {
+    return '';
   }
 }
 

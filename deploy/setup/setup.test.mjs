@@ -1,4 +1,8 @@
-import { describe, expect, it } from 'vitest';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import process from 'node:process';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { explain, parseAptStatus } from './apt.mjs';
 import { closingLine } from './closing-line.mjs';
 import { difference } from './dependencies.mjs';
@@ -75,22 +79,73 @@ describe('apt', () => {
   it('tells how far it is', () => {
     expect(parseAptStatus('dlstatus:3:42.4242:Retrieving file 3 of 7')).toBe('apt: downloading 42 %');
     expect(parseAptStatus('pmstatus:redis-server:60.0000:Unpacking redis-server (amd64)')).toBe('apt: installing 60 %');
-    expect(parseAptStatus('Get:1 http://deb.debian.org/debian bookworm InRelease')).toBeUndefined();
+    expect(parseAptStatus('Get:1 http://deb.example.org/debian bookworm InRelease')).toBeUndefined();
   });
 
   it.each([
     [
-      "W: Temporary failure resolving 'deb.debian.org'\nE: Unable to locate package redis-server",
+      "W: Temporary failure resolving 'deb.example.org'\nE: Unable to locate package redis-server",
       /cannot reach its servers/,
     ],
     ['E: Unable to locate package redis-server', /does not know the package redis-server/],
     [
-      'E: Failed to fetch x  Could not connect to deb.debian.org:80\nE: Unable to fetch some archives',
+      'E: Failed to fetch x  Could not connect to deb.example.org:80\nE: Unable to fetch some archives',
       /cannot reach its servers/,
     ],
     ['E: Could not get lock /var/lib/dpkg/lock-frontend.', /another program is using apt/],
     ['E: Something else.', /redis-server: Something else\./],
   ])('names the cause in %j', (output, cause) => {
     expect(explain(output, ['redis-server'], 'apt.log')).toMatch(cause);
+  });
+});
+
+describe('a lock', () => {
+  let cache;
+  let withLock;
+
+  beforeEach(async () => {
+    cache = mkdtempSync(path.join(os.tmpdir(), 'mediaserver-lock-'));
+    vi.stubEnv('XDG_CACHE_HOME', cache);
+    vi.resetModules();
+    ({ withLock } = await import('./machine.mjs'));
+    mkdirSync(path.join(cache, 'mediaserver'));
+  });
+
+  afterEach(() => {
+    vi.unstubAllEnvs();
+    rmSync(cache, { recursive: true, force: true });
+  });
+
+  const file = () => path.join(cache, 'mediaserver/thing.lock');
+  const take = () =>
+    withLock(
+      'thing',
+      () => undefined,
+      () => 'done',
+      { waitMs: 50 },
+    );
+
+  it('is gone afterwards', async () => {
+    await expect(take()).resolves.toBe('done');
+    expect(existsSync(file())).toBe(false);
+  });
+
+  it.each([
+    ['of a process that has ended', '4194305 1'],
+    ['of a process whose number another one has now', `${process.pid} 1`],
+    ['without a name, and old', ''],
+  ])('%s is taken over', async (_, text) => {
+    writeFileSync(file(), text);
+    utimesSync(file(), new Date(0), new Date(0));
+    await expect(take()).resolves.toBe('done');
+  });
+
+  it.each([
+    ['of a living process', `${process.pid}`],
+    ['that was made just now', ''],
+  ])('%s is waited for, not for ever', async (_, text) => {
+    writeFileSync(file(), text);
+    await expect(take()).rejects.toThrow(/another setup .* has not let go of .*thing\.lock/);
+    expect(existsSync(file())).toBe(true);
   });
 });

@@ -53,22 +53,22 @@ describe('units', () => {
 });
 
 describe('source entries for apt', () => {
-  const wanted = (uri) => uri.includes('deb.debian.org');
+  const wanted = (uri) => uri.includes('//deb.example.org/');
 
   it('come from one-line entries with their options', () => {
     const list =
-      '# deb http://deb.debian.org/debian old main\ndeb [signed-by=/k.gpg] http://deb.debian.org/debian bookworm main\ndeb http://example.org/x y main\n';
+      '# deb http://deb.example.org/debian old main\ndeb [signed-by=/k.gpg] http://deb.example.org/debian bookworm main\ndeb http://example.org/x y main\n';
     expect(toSourceEntries('sources.list', list, wanted)).toBe(
-      'deb-src [signed-by=/k.gpg] http://deb.debian.org/debian bookworm main',
+      'deb-src [signed-by=/k.gpg] http://deb.example.org/debian bookworm main',
     );
   });
 
   it('come from stanzas with their keys', () => {
-    const stanza = 'Types: deb\n# comment\nURIs: http://deb.debian.org/debian\nSuites: bookworm\nSigned-By: /k.gpg';
+    const stanza = 'Types: deb\n# comment\nURIs: http://deb.example.org/debian\nSuites: bookworm\nSigned-By: /k.gpg';
     const off = `Enabled: no\n${stanza}`;
-    const other = stanza.replace('deb.debian.org', 'example.org');
+    const other = stanza.replace('deb.example.org', 'other.example.org');
     expect(toSourceEntries('debian.sources', [stanza, off, other].join('\n\n'), wanted)).toBe(
-      'Types: deb-src\nURIs: http://deb.debian.org/debian\nSuites: bookworm\nSigned-By: /k.gpg',
+      'Types: deb-src\nURIs: http://deb.example.org/debian\nSuites: bookworm\nSigned-By: /k.gpg',
     );
   });
 });
