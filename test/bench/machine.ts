@@ -10,7 +10,7 @@ export function machineFacts(browserVersion: string): string[][] {
   const cores = cpus();
   return [
     ['Cores', `${cores.length} × ${cores[0]?.model.trim() ?? 'unknown'}`],
-    ['System', `${distribution()}, Linux ${release()}`],
+    ['System', `${distribution()}, Linux ${release().split('.', 2).join('.')}`],
     ['Node', process.version],
     ['mediasoup', String(version)],
     ['Chromium', browserVersion],
