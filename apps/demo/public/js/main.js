@@ -174,8 +174,8 @@ async function toggleScreen() {
     if (screen) await call?.send('screen', screen);
     if (sound) await call?.send('screen-audio', sound);
   } catch (error) {
-    media.stop('screen');
-    media.stop('screen-audio');
+    // One of the two may be published already; what failed is the news, not that this failed as well.
+    await stopScreen().catch(() => undefined);
     throw error;
   }
 }
