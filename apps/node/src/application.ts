@@ -56,17 +56,17 @@ export class Application {
   readonly #handlers: Handlers = {
     'session.create': (params, fence) => this.#createSession(params, fence),
     'session.publish': ({ roomSessionId, sessionId, ...request }, fence) =>
-      this.#user(roomSessionId, sessionId, fence).signaling.publish(request),
-    'session.subscribe': async ({ roomSessionId, sessionId, ...request }, fence) => ({
-      offer: await this.#user(roomSessionId, sessionId, fence).signaling.subscribe(request),
-    }),
-    'session.offer': ({ roomSessionId, sessionId }, fence) => ({
-      offer: this.#user(roomSessionId, sessionId, fence).signaling.outstandingOffer(),
-    }),
+      this.#onUser(roomSessionId, sessionId, fence, (user) => user.signaling.publish(request)),
+    'session.subscribe': ({ roomSessionId, sessionId, ...request }, fence) =>
+      this.#onUser(roomSessionId, sessionId, fence, async (user) => ({
+        offer: await user.signaling.subscribe(request),
+      })),
+    'session.offer': ({ roomSessionId, sessionId }, fence) =>
+      this.#onUser(roomSessionId, sessionId, fence, (user) => ({ offer: user.signaling.outstandingOffer() })),
     'session.answer': ({ roomSessionId, sessionId, ...request }, fence) =>
-      this.#user(roomSessionId, sessionId, fence).signaling.answer(request),
+      this.#onUser(roomSessionId, sessionId, fence, (user) => user.signaling.answer(request)),
     'session.patchTrack': ({ roomSessionId, sessionId, trackId, ...request }, fence) =>
-      this.#user(roomSessionId, sessionId, fence).muteTrack(trackId, request),
+      this.#onUser(roomSessionId, sessionId, fence, (user) => user.muteTrack(trackId, request)),
     'session.close': async ({ roomSessionId, sessionId, reason }, fence) => {
       const user = this.#user(roomSessionId, sessionId, fence);
       user.close(reason);
@@ -79,13 +79,13 @@ export class Application {
       this.#room(roomSessionId, fence).close(null);
       return {};
     },
-    'cascade.sync': ({ roomSessionId, state }, fence) => ({ state: this.#room(roomSessionId, fence).sync(state) }),
-    'cascade.leave': ({ roomSessionId, nodeId }, fence) => {
-      this.#room(roomSessionId, fence).forgetNode(nodeId);
+    'cascade.sync': ({ roomSessionId, state, pipe }, fence) => this.#room(roomSessionId, fence).sync(state, pipe),
+    'cascade.leave': ({ roomSessionId, nodeId, version }, fence) => {
+      this.#room(roomSessionId, fence).forgetNode(nodeId, version);
       return {};
     },
-    'cascade.connectPipe': async ({ roomSessionId, from, end }, fence) => ({
-      end: await this.#room(roomSessionId, fence).acceptPipe(from, end),
+    'cascade.connectPipe': async ({ roomSessionId, from, pipeId, end }, fence) => ({
+      end: await this.#room(roomSessionId, fence).acceptPipe(from, pipeId, end),
     }),
     'cascade.openPipe': async ({ roomSessionId, from }, fence) => {
       await this.#room(roomSessionId, fence).openPipe(from);
@@ -181,6 +181,23 @@ export class Application {
     if (!room || !user) throw new ProblemError('session_gone');
     room.checkEpoch(fence.epoch);
     return user;
+  }
+
+  /** Runs a call on a User. One that ends under way answers `session_gone`, whatever it stumbled over. */
+  async #onUser<T>(
+    roomSessionId: string,
+    sessionId: string,
+    fence: Fence,
+    work: (user: User) => Promise<T> | T,
+  ): Promise<T> {
+    const user = this.#user(roomSessionId, sessionId, fence);
+    try {
+      return await work(user);
+    } catch (error) {
+      if (user.closed)
+        throw new ProblemError('session_gone', 'the session ended meanwhile', undefined, { cause: error });
+      throw error;
+    }
   }
 
   /** Ends every Room; Users leave with `node_lost`. Idempotent. */

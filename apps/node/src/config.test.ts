@@ -42,6 +42,22 @@ describe('loadConfig', () => {
     }
   });
 
+  it('takes an empty variable as unset', () => {
+    expect(load({ REGION: '', WORKERS: '', ANNOUNCED: '', CONTROL_PORT: '' })).toMatchObject({
+      region: null,
+      control: { port: 4001 },
+    });
+  });
+
+  it('refuses what cannot work', () => {
+    expect(load({ CONTROL_HOST: '::1' }).control.url).toBe('http://[::1]:4001');
+    const open = { CONTROL_HOST: '0.0.0.0', ALLOW_PLAINTEXT_CONTROL: '1', ANNOUNCED: '10.0.0.1' };
+    expect(() => load(open)).toThrow('CONTROL_URL');
+    expect(load({ ...open, CONTROL_URL: 'http://node-1.example:4001' }).control.url).toBe('http://node-1.example:4001');
+    expect(() => load({ MEDIA_PORT_BASE: '65535', WORKERS: '4' })).toThrow('MEDIA_PORT_BASE');
+    expect(() => load({ MEDIA_LISTEN: '127.0.0.1, ' })).toThrow('MEDIA_LISTEN');
+  });
+
   it('names the setting that is wrong', () => {
     expect(() => load({ CONTROL_PORT: 'http' })).toThrow('CONTROL_PORT');
     expect(() => load({ PIPE_PORT_MIN: '50000', PIPE_PORT_MAX: '49999' })).toThrow('PIPE_PORT_MIN');

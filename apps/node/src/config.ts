@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { availableParallelism, hostname, networkInterfaces } from 'node:os';
-import { isIPv4 } from 'node:net';
+import { isIP, isIPv4, isIPv6 } from 'node:net';
 import { z } from 'zod';
 import { nodeIdSchema } from '@mediaserver/contracts';
 import { isLoopback, loadControlTls, type ControlTls } from '@mediaserver/control';
@@ -81,11 +81,13 @@ export interface NodeConfig {
 }
 
 /**
+ * @param environment variables; an empty one is unset.
  * @returns the frozen configuration.
  * @throws Error with one readable line for the first setting that is wrong.
  */
 export function loadConfig(environment: Record<string, string | undefined>): NodeConfig {
-  const parsed = nodeEnvironmentSchema.safeParse(environment);
+  const set = Object.fromEntries(Object.entries(environment).filter(([, value]) => value !== ''));
+  const parsed = nodeEnvironmentSchema.safeParse(set);
   if (!parsed.success) {
     const issue = parsed.error.issues[0];
     throw new Error(`${issue?.path.join('.') ?? 'environment'}: ${issue?.message ?? 'not usable'}`);
@@ -99,6 +101,8 @@ export function loadConfig(environment: Record<string, string | undefined>): Nod
         'or ALLOW_PLAINTEXT_CONTROL=1',
     );
   }
+  const workers = env.WORKERS ?? availableParallelism();
+  if (env.MEDIA_PORT_BASE + workers - 1 > 65_535) throw new Error('MEDIA_PORT_BASE: not enough ports for the Workers');
   if (env.PIPE_PORT_MIN > env.PIPE_PORT_MAX) throw new Error('PIPE_PORT_MIN is above PIPE_PORT_MAX');
   const announced =
     env.ANNOUNCED === undefined ? defaultAnnounced(development) : env.ANNOUNCED.split(',').map(parseAnnounced);
@@ -107,7 +111,7 @@ export function loadConfig(environment: Record<string, string | undefined>): Nod
     if (bad) throw new Error(`ANNOUNCED: clients cannot reach ${bad.ip}`);
   }
   return Object.freeze({
-    nodeId: env.NODE_ID ?? nodeIdSchema.parse(hostname().toLowerCase()),
+    nodeId: env.NODE_ID ?? hostNodeId(),
     bootId: randomUUID(),
     redisUrl: env.REDIS_URL,
     region: env.REGION ?? null,
@@ -115,12 +119,12 @@ export function loadConfig(environment: Record<string, string | undefined>): Nod
     control: {
       host: env.CONTROL_HOST,
       port: env.CONTROL_PORT,
-      url: env.CONTROL_URL ?? `${tls ? 'https' : 'http'}://${env.CONTROL_HOST}:${env.CONTROL_PORT}`,
+      url: env.CONTROL_URL ?? controlUrl(env.CONTROL_HOST, env.CONTROL_PORT, tls !== null),
       tls,
     },
     ops: { host: env.OPS_HOST, port: env.OPS_PORT },
     media: {
-      listen: env.MEDIA_LISTEN?.split(',').map((ip) => ip.trim()) ?? [...new Set(announced.map(({ ip }) => ip))],
+      listen: env.MEDIA_LISTEN?.split(',').map(parseListen) ?? [...new Set(announced.map(({ ip }) => ip))],
       announced,
       portBase: env.MEDIA_PORT_BASE,
     },
@@ -130,8 +134,25 @@ export function loadConfig(environment: Record<string, string | undefined>): Nod
       portMin: env.PIPE_PORT_MIN,
       portMax: env.PIPE_PORT_MAX,
     },
-    workers: env.WORKERS ?? availableParallelism(),
+    workers,
   });
+}
+
+function hostNodeId(): string {
+  const parsed = nodeIdSchema.safeParse(hostname().toLowerCase());
+  if (!parsed.success) throw new Error(`NODE_ID: the host name ${hostname()} is not usable as one; set it`);
+  return parsed.data;
+}
+
+function controlUrl(host: string, port: number, secure: boolean): string {
+  if (host === '0.0.0.0' || host === '::') throw new Error('CONTROL_URL: must be set when CONTROL_HOST is any address');
+  return `${secure ? 'https' : 'http'}://${isIPv6(host) ? `[${host}]` : host}:${port}`;
+}
+
+function parseListen(text: string): string {
+  const ip = text.trim();
+  if (isIP(ip) === 0) throw new Error(`MEDIA_LISTEN: "${text}" is not an address`);
+  return ip;
 }
 
 /** Some browsers reach only the LAN address of their own machine, others only loopback: tell both. */

@@ -33,8 +33,8 @@ it('runs the grace time only when nothing is left', () => {
   expect(isGone(state('new', 'new'))).toBe(false);
 });
 
-it('awaits the first connection only once something was offered', () => {
-  expect(isAwaited(state(null, null))).toBe(false);
+it('awaits the first connection until there was one', () => {
+  expect(isAwaited(state(null, null))).toBe(true);
   expect(isAwaited(state('new', null))).toBe(true);
   expect(isAwaited(state('new', 'connected'))).toBe(false);
 });

@@ -30,10 +30,9 @@ export function isGone(state: Connectivity): boolean {
   return lostPeers(state).length > 0 && state.publish !== 'connected' && state.subscribe !== 'connected';
 }
 
-/** Whether some PeerConnection was made and none has ever connected: the session's first connection is awaited. */
+/** Whether no PeerConnection has ever connected: the session's first connection is awaited. */
 export function isAwaited(state: Connectivity): boolean {
-  const states = [state.publish, state.subscribe].filter((peer) => peer !== null);
-  return states.length > 0 && states.every((peer) => peer === 'new');
+  return [state.publish, state.subscribe].every((peer) => peer === null || peer === 'new');
 }
 
 function isUp(state: Connectivity): boolean {

@@ -5,6 +5,8 @@ import type { Logger, NodeMetrics } from '@mediaserver/telemetry';
 import type { WorkerPool } from './worker-pool.ts';
 
 const HEARTBEAT_MS = 1_000;
+/** A Worker that does not answer within this counts as fully loaded, ms. */
+const WORKER_ANSWER_MS = 500;
 /** Longer than a lease: a process that was killed and started again must outwait its own former life, ms. */
 const DUPLICATE_WAIT_MS = 8_000;
 
@@ -33,7 +35,7 @@ export class LoadReporter {
   readonly #log: Logger;
   readonly #stop = new AbortController();
   #state: NodeState = 'ready';
-  #lastCpu: { atMs: number; process: number; workers: Map<number, number> } | null = null;
+  #lastCpu: { atMs: number; process: number; workers: Map<number, number | null> } | null = null;
   #beating: Promise<void> = Promise.resolve();
   #failing = false;
   #forgotten = false;
@@ -87,13 +89,7 @@ export class LoadReporter {
       await pause(HEARTBEAT_MS, this.#stop.signal);
       if (this.#stop.signal.aborted) return;
       try {
-        const { nodeId, bootId } = this.#descriptor;
-        const result = await this.#registry.heartbeat(nodeId, bootId, await this.#sample(), this.#state);
-        if (result === 'unknown') {
-          this.#forgotten = true;
-          this.#log.warn('the registry does not know this node any more; registering again');
-          await this.#register();
-        }
+        await this.#heartbeat();
         if (this.#failing) this.#log.info('heartbeats reach the registry again');
         this.#failing = false;
       } catch (error) {
@@ -103,14 +99,27 @@ export class LoadReporter {
     }
   }
 
+  async #heartbeat(): Promise<void> {
+    const { nodeId, bootId } = this.#descriptor;
+    const result = await this.#registry.heartbeat(nodeId, bootId, await this.#sample(), this.#state);
+    if (result === 'ok') return;
+    this.#forgotten = true;
+    this.#log.warn('the registry does not know this node any more; registering again');
+    await this.#register();
+  }
+
   /** Load since the last sample. CPU time of a Worker comes from `worker.getResourceUsage()`, in ms. */
   async #sample(): Promise<LoadReport> {
     const atMs = performance.now();
     const { user, system } = process.cpuUsage();
     const usages = await Promise.all(
       this.#pool.workers.map(async ({ worker }) => {
-        const usage = await worker.getResourceUsage().catch(() => null);
-        return [worker.pid, usage ? usage.ru_utime + usage.ru_stime : 0] as const;
+        // A Worker that hangs never answers; its node must not fall silent with it.
+        const usage = await Promise.race([
+          worker.getResourceUsage().catch(() => null),
+          pause(WORKER_ANSWER_MS).then(() => null),
+        ]);
+        return [worker.pid, usage ? usage.ru_utime + usage.ru_stime : null] as const;
       }),
     );
     const now = { atMs, process: (user + system) / 1000, workers: new Map(usages) };
@@ -120,8 +129,8 @@ export class LoadReporter {
     let ratio = 0;
     if (last && atMs > last.atMs) {
       const elapsed = atMs - last.atMs;
-      const shares = [...now.workers].map(
-        ([pid, used]) => Math.max(0, used - (last.workers.get(pid) ?? used)) / elapsed,
+      const shares = [...now.workers].map(([pid, used]) =>
+        used === null ? 1 : Math.max(0, used - (last.workers.get(pid) ?? used)) / elapsed,
       );
       const workers = shares.reduce((sum, share) => sum + share, 0) / this.#pool.size;
       ratio = Math.max(workers, (now.process - last.process) / elapsed);
@@ -129,6 +138,21 @@ export class LoadReporter {
     this.#metrics.loadRatio.set(ratio);
     const { rooms, sessions, producers, consumers } = this.#counts();
     return { ratio, rooms, sessions, producers, consumers };
+  }
+
+  /**
+   * Asks the registry whether it still knows this process. False also if it cannot be asked, or ever
+   * lost its memory: then what it says of this process' sessions is not to be believed.
+   */
+  async isRemembered(): Promise<boolean> {
+    if (this.#forgotten) return false;
+    try {
+      await this.#heartbeat();
+    } catch (error) {
+      this.#log.info({ err: error }, 'the registry does not say whether it knows this node');
+      return false;
+    }
+    return !this.#forgotten;
   }
 
   /** From now on nothing new is placed here. */

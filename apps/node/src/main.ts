@@ -27,7 +27,16 @@ async function run(): Promise<void> {
   const pool = await WorkerPool.create(config, log, metrics);
   const control = new ControlClient({ tls: config.control.tls });
   const outbox = new FactOutbox(registry, { nodeId, bootId }, log, metrics);
-  const application = new Application({ config, pool, registry, outbox, control, metrics, log });
+  const application = new Application({
+    config,
+    pool,
+    registry,
+    outbox,
+    control,
+    metrics,
+    log,
+    isRemembered: () => reporter.isRemembered(),
+  });
   const descriptor: NodeDescriptor = {
     nodeId,
     bootId,
@@ -63,7 +72,6 @@ async function run(): Promise<void> {
   log.info({ controlUrl: config.control.url, workers: config.workers }, 'node is ready');
 
   const stop = async (signal: string) => {
-    if (stopping) return;
     stopping = true;
     log.info({ signal }, 'stopping');
     await reporter
@@ -79,6 +87,10 @@ async function run(): Promise<void> {
   };
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.on(signal, () => {
+      if (stopping) {
+        log.warn({ signal }, 'told to stop once more: ending at once');
+        process.exit(1);
+      }
       stop(signal).then(
         () => process.exit(0),
         (error: unknown) => {

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import type { Producer, Router } from 'mediasoup/types';
 import { planLink, type LinkStep, type LinkView } from '@mediaserver/cascade';
 import {
@@ -7,11 +8,12 @@ import {
   type ControlResult,
   type MemberState,
   type PipeEnd,
+  type PipeState,
   type RoomMember,
   type TrackState,
 } from '@mediaserver/contracts';
 import type { ControlClient } from '@mediaserver/control';
-import { Backoff, Wakeup } from '@mediaserver/lifecycle';
+import { Backoff, pause, Wakeup } from '@mediaserver/lifecycle';
 import type { Logger } from '@mediaserver/telemetry';
 import type { NodeConfig } from './config.ts';
 import { PipeEndpoint, type PipedParameters } from './pipe-endpoint.ts';
@@ -25,6 +27,8 @@ const FORGET_AFTER_MS = 10 * 60_000;
 /** Pipes and piped producers nobody uses are kept this long, ms. */
 const LINGER_MS = 10_000;
 const CALL_TIMEOUT_MS = 3_000;
+/** A difference between both sides' views of the Pipe is acted on once it lasts this long: longer than any call. */
+const DOUBT_MS = 5_000;
 
 /** What a link needs of its Room. */
 export interface LinkOwner {
@@ -78,6 +82,8 @@ export class NodeLink {
   readonly #unusedSince = new Map<string, number>();
   readonly #waiters = new Map<string, Waiter[]>();
   readonly #planWakeup = new Wakeup();
+  /** What differs from the other side's view, and since when, Unix ms. */
+  readonly #doubts = new Map<string, number>();
 
   constructor(options: {
     member: RoomMember;
@@ -97,6 +103,11 @@ export class NodeLink {
 
   get closed(): boolean {
     return this.#stop.signal.aborted;
+  }
+
+  /** Version of the newest state it told. */
+  get remoteVersion(): number {
+    return this.#remoteVersion;
   }
 
   /** Whether it answered when it was last asked. */
@@ -125,7 +136,8 @@ export class NodeLink {
     try {
       await this.#sync();
     } catch (error) {
-      this.#log.info({ err: error }, 'a node of the room does not answer yet');
+      this.#noteUnreachable(error);
+      this.#syncWakeup.notify();
     }
   }
 
@@ -142,17 +154,15 @@ export class NodeLink {
 
   async #syncLoop(): Promise<void> {
     const backoff = new Backoff({ initialMs: 100, maxMs: RESYNC_MS });
-    let told = this.#room.memberState().version;
     while (!this.closed) {
       const lostInMs = this.#unreachableSince === null ? 0 : this.#unreachableSince + LOST_AFTER_MS - Date.now();
-      const waitMs = this.#unreachableSince === null ? RESYNC_MS : backoff.next();
+      const calmMs = this.#doubts.size > 0 ? DOUBT_MS : RESYNC_MS;
+      const waitMs = this.#unreachableSince === null ? calmMs : backoff.next();
       const retryMs = lostInMs > 0 ? Math.min(waitMs, lostInMs) : waitMs;
       await this.#syncWakeup.wait(retryMs, this.#stop.signal);
       if (this.closed) return;
       try {
-        const version = await this.#sync();
-        if (version !== told) this.#log.debug({ version }, 'told the tracks of this node');
-        told = version;
+        await this.#sync();
         backoff.reset();
       } catch (error) {
         this.#noteUnreachable(error);
@@ -160,16 +170,16 @@ export class NodeLink {
     }
   }
 
-  /** @returns the version the other node now knows. */
-  async #sync(): Promise<number> {
+  async #sync(): Promise<void> {
     const state = this.#room.memberState();
-    const answer = await this.#call('cascade.sync', { roomSessionId: this.#room.roomSessionId, state });
+    const { roomSessionId } = this.#room;
+    const answer = await this.#call('cascade.sync', { roomSessionId, state, pipe: this.pipeState() });
     const wasLost = this.#lost;
     this.#lost = false;
     this.#unreachableSince = null;
     this.receive(answer.state);
+    this.comparePipe(answer.pipe);
     if (wasLost && !this.closed) this.#room.remoteTracksChanged();
-    return state.version;
   }
 
   #noteUnreachable(error: unknown): void {
@@ -209,6 +219,11 @@ export class NodeLink {
     await piped;
   }
 
+  /** Whether a producer of the other node is on this Router. */
+  has(producerId: string): boolean {
+    return this.#endpoint?.received.has(producerId) ?? false;
+  }
+
   release(producerId: string): void {
     const users = (this.#users.get(producerId) ?? 0) - 1;
     if (users > 0) {
@@ -231,9 +246,10 @@ export class NodeLink {
         { paused: producer.paused, unusedSince: this.#unusedSince.get(producerId) ?? null },
       ]),
     );
-    const busy = piped.size > 0 || endpoint.sending > 0;
+    const sending = endpoint.sending.size;
+    const busy = piped.size > 0 || sending > 0;
     this.#pipeIdleSince = busy ? null : (this.#pipeIdleSince ?? Date.now());
-    return { offered, wanted, pipe: { piped, sending: endpoint.sending, idleSince: this.#pipeIdleSince } };
+    return { offered, wanted, pipe: { piped, sending, idleSince: this.#pipeIdleSince } };
   }
 
   async #planLoop(): Promise<void> {
@@ -247,14 +263,23 @@ export class NodeLink {
         continue;
       }
       try {
-        for (const step of steps) await this.#run(step);
+        await this.#runAll(steps);
       } catch (error) {
         if (this.closed) return;
         const delayMs = backoff.next();
         this.#log.warn({ err: error, delayMs }, 'a step of the cascade failed; planning again');
-        await this.#planWakeup.wait(delayMs, this.#stop.signal);
+        await pause(delayMs, this.#stop.signal);
       }
     }
+  }
+
+  /** The Pipe opens first and closes last; between, what happens to one producer does not wait for another. */
+  async #runAll(steps: readonly LinkStep[]): Promise<void> {
+    const isPipeStep = ({ type }: LinkStep) => type === 'openPipe' || type === 'closePipe';
+    for (const step of steps.filter(({ type }) => type === 'openPipe')) await this.#run(step);
+    const results = await Promise.allSettled(steps.filter((step) => !isPipeStep(step)).map((step) => this.#run(step)));
+    for (const result of results) if (result.status === 'rejected') throw result.reason;
+    for (const step of steps.filter(({ type }) => type === 'closePipe')) await this.#run(step);
   }
 
   async #run(step: LinkStep): Promise<void> {
@@ -291,9 +316,16 @@ export class NodeLink {
   }
 
   async #pipe(producerId: string): Promise<void> {
-    const parameters = await this.#call('cascade.pipeProducer', { ...this.#ref, producerId });
     const endpoint = this.#endpoint;
-    if (!endpoint) throw new Error('the pipe closed meanwhile');
+    let parameters: PipedParameters;
+    try {
+      parameters = await this.#call('cascade.pipeProducer', { ...this.#ref, producerId });
+    } catch (error) {
+      // The other half is gone: this one is of no use, and the next plan opens a new Pipe.
+      if (error instanceof ProblemError && error.code === 'no_pipe') endpoint?.close();
+      throw error;
+    }
+    if (!endpoint || endpoint !== this.#endpoint) throw new Error('the pipe closed meanwhile');
     await endpoint.receive(producerId, parameters);
     if (!this.#users.has(producerId)) this.#unusedSince.set(producerId, Date.now());
     for (const waiter of this.#waiters.get(producerId) ?? []) waiter.resolve();
@@ -322,11 +354,12 @@ export class NodeLink {
   }
 
   async #connectHalves(): Promise<void> {
-    const endpoint = await this.#createEndpoint();
+    const pipeId = randomUUID();
+    const endpoint = await this.#createEndpoint(pipeId);
     try {
       const { roomSessionId, self } = this.#room;
       const end = endpoint.describe(this.#pipeConfig.announced);
-      const answer = await this.#call('cascade.connectPipe', { roomSessionId, from: self, end });
+      const answer = await this.#call('cascade.connectPipe', { roomSessionId, from: self, pipeId, end });
       await endpoint.connect(answer.end);
     } catch (error) {
       endpoint.close();
@@ -341,8 +374,8 @@ export class NodeLink {
     if (!this.#endpoint) throw new Error('the other node opened no pipe');
   }
 
-  async #createEndpoint(): Promise<PipeEndpoint> {
-    const endpoint = await PipeEndpoint.create(this.#room.router, this.#pipeConfig);
+  async #createEndpoint(pipeId: string): Promise<PipeEndpoint> {
+    const endpoint = await PipeEndpoint.create(pipeId, this.#room.router, this.#pipeConfig);
     if (this.closed) {
       endpoint.close();
       throw new Error('the link is closed');
@@ -372,8 +405,8 @@ export class NodeLink {
   // ── Asked by the other node ──────────────────────────────────────────────────────────────────
 
   /** It made its half: make the other one, in place of any earlier. */
-  async acceptPipe(end: PipeEnd): Promise<PipeEnd> {
-    const endpoint = await this.#createEndpoint();
+  async acceptPipe(pipeId: string, end: PipeEnd): Promise<PipeEnd> {
+    const endpoint = await this.#createEndpoint(pipeId);
     try {
       await endpoint.connect(end);
     } catch (error) {
@@ -395,18 +428,49 @@ export class NodeLink {
     this.#endpoint?.close();
   }
 
-  /** @throws ProblemError `track_not_found` if there is no such producer or no Pipe. */
+  /** @throws ProblemError `no_pipe` if this side has no half of the Pipe. */
   async send(producerId: string): Promise<PipedParameters> {
     const endpoint = this.#endpoint;
-    if (!endpoint) throw new ProblemError('track_not_found', 'there is no pipe to send it through');
+    if (!endpoint) throw new ProblemError('no_pipe');
     const parameters = await endpoint.send(producerId);
     this.#pipeIdleSince = null;
     return parameters;
   }
 
   stopSending(producerId: string): void {
-    this.#endpoint?.stopSending(producerId);
-    this.#planWakeup.notify();
+    void this.#endpoint?.stopSending(producerId).finally(() => this.#planWakeup.notify());
+  }
+
+  // ── Both sides' views of the Pipe ────────────────────────────────────────────────────────────
+
+  pipeState(): PipeState | null {
+    return this.#endpoint && { pipeId: this.#endpoint.pipeId, receiving: [...this.#endpoint.received.keys()] };
+  }
+
+  /**
+   * Mends what a lost message left: a half whose other half is gone is closed, and what the other
+   * side does not receive is not sent. Differences that are only under way settle before `DOUBT_MS`.
+   */
+  comparePipe(theirs: PipeState | null): void {
+    const endpoint = this.#endpoint;
+    const differs = new Set<string>();
+    if (endpoint && theirs?.pipeId !== endpoint.pipeId) differs.add(endpoint.pipeId);
+    else if (endpoint && theirs) {
+      for (const id of endpoint.sending) if (!theirs.receiving.includes(id)) differs.add(id);
+    }
+    for (const id of this.#doubts.keys()) if (!differs.has(id)) this.#doubts.delete(id);
+    for (const id of differs) {
+      const since = this.#doubts.get(id);
+      if (since === undefined) {
+        this.#doubts.set(id, Date.now());
+        this.#syncWakeup.notify();
+      } else if (Date.now() - since >= DOUBT_MS) {
+        this.#doubts.delete(id);
+        this.#log.warn({ id }, 'the two ends of a pipe differ; mending it');
+        if (id === endpoint?.pipeId) endpoint.close();
+        else this.stopSending(id);
+      }
+    }
   }
 
   // ── End ──────────────────────────────────────────────────────────────────────────────────────
@@ -422,9 +486,10 @@ export class NodeLink {
   /** Tells the other node that this one leaves the room, then closes. */
   async leave(): Promise<void> {
     if (this.closed) return;
+    const { version } = this.#room.memberState();
     this.close();
     try {
-      await this.#call('cascade.leave', this.#ref);
+      await this.#call('cascade.leave', { ...this.#ref, version });
     } catch (error) {
       this.#log.info({ err: error }, 'could not say goodbye to a node of the room');
     }

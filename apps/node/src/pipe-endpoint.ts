@@ -16,18 +16,21 @@ export type PipedParameters = ControlResult<'cascade.pipeProducer'>;
  * 2. Closing the half closes everything received and sent through it; the far half is its node's.
  */
 export class PipeEndpoint {
+  /** Made by the node that opened the Pipe; the same at both ends. */
+  readonly pipeId: string;
   readonly #router: Router;
   readonly #transport: PipeTransport;
   readonly #received = new Map<string, Producer>();
-  readonly #sent = new Map<string, Consumer>();
+  readonly #sent = new Map<string, Promise<Consumer>>();
 
-  private constructor(router: Router, transport: PipeTransport) {
+  private constructor(pipeId: string, router: Router, transport: PipeTransport) {
+    this.pipeId = pipeId;
     this.#router = router;
     this.#transport = transport;
   }
 
   /** @throws Error if no port of the range is free. */
-  static async create(router: Router, config: NodeConfig['pipe']): Promise<PipeEndpoint> {
+  static async create(pipeId: string, router: Router, config: NodeConfig['pipe']): Promise<PipeEndpoint> {
     const transport = await router.createPipeTransport({
       listenInfo: {
         protocol: 'udp',
@@ -39,7 +42,7 @@ export class PipeEndpoint {
       enableSrtp: true,
       enableRtx: true,
     });
-    return new PipeEndpoint(router, transport);
+    return new PipeEndpoint(pipeId, router, transport);
   }
 
   get closed(): boolean {
@@ -64,9 +67,9 @@ export class PipeEndpoint {
     return this.#received;
   }
 
-  /** How many producers this node sends. */
-  get sending(): number {
-    return this.#sent.size;
+  /** Ids of the producers this node sends. */
+  get sending(): ReadonlySet<string> {
+    return new Set(this.#sent.keys());
   }
 
   /** Makes the far node's producer exist on this Router, under the same id. */
@@ -86,18 +89,24 @@ export class PipeEndpoint {
 
   /** Starts sending a producer of this Router. */
   async send(producerId: string): Promise<PipedParameters> {
-    let consumer = this.#sent.get(producerId);
-    if (!consumer) {
-      consumer = await this.#transport.consume({ producerId });
-      this.#sent.set(producerId, consumer);
-      consumer.observer.once('close', () => this.#sent.delete(producerId));
-    }
-    const { kind, rtpParameters, producerPaused } = consumer;
+    const sent = this.#sent.get(producerId) ?? this.#consume(producerId);
+    const { kind, rtpParameters, producerPaused } = await sent;
     return { kind, rtpParameters, paused: producerPaused };
   }
 
-  stopSending(producerId: string): void {
-    this.#sent.get(producerId)?.close();
+  #consume(producerId: string): Promise<Consumer> {
+    const sent = this.#transport.consume({ producerId });
+    const forget = () => {
+      if (this.#sent.get(producerId) === sent) this.#sent.delete(producerId);
+    };
+    this.#sent.set(producerId, sent);
+    sent.then((consumer) => consumer.observer.once('close', forget), forget);
+    return sent;
+  }
+
+  async stopSending(producerId: string): Promise<void> {
+    const consumer = await this.#sent.get(producerId);
+    consumer?.close();
   }
 
   /** Idempotent. */

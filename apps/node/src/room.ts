@@ -6,6 +6,7 @@ import {
   type LeaveReason,
   type MemberState,
   type PipeEnd,
+  type PipeState,
   type RoomMember,
   type RoomRecord,
   type TrackState,
@@ -33,6 +34,8 @@ export interface RoomEnvironment {
   readonly control: ControlClient;
   readonly metrics: NodeMetrics;
   readonly log: Logger;
+  /** Whether the registry still knows this process; if not, the node is right and not Redis. */
+  readonly isRemembered: () => Promise<boolean>;
   /** Rises with every call, over all Rooms of this process: a Room made anew is never older. */
   nextVersion(): number;
 }
@@ -146,13 +149,16 @@ export class Room implements UserOwner, LinkOwner {
       user.signaling.startSubscribing(capabilitiesSdp);
       const published = publish ? await user.signaling.publish(publish) : null;
       const offer = await user.signaling.firstOffer();
+      if (user.closed || this.#closed) throw new ProblemError('session_gone', 'the session ended while it was made');
       // Without Redis there is no join; nobody waits for it after the deadline (Unix ms).
       const joined = await Promise.race([user.announce(), pause(deadline - Date.now())]);
       if (!joined) throw new ProblemError('registry_unavailable', 'the registry did not take the join in time');
       if (joined.status !== 'ok') throw new ProblemError('session_gone', 'the session was ended while it was made');
       return { publish: published, subscribe: offer, lastSeq: joined.lastSeq };
     } catch (error) {
+      const ended = user.closed;
       user.close('connection_lost');
+      if (ended) throw new ProblemError('session_gone', 'the session ended while it was made');
       throw error;
     }
   }
@@ -169,6 +175,15 @@ export class Room implements UserOwner, LinkOwner {
 
   #localTracks(): TrackState[] {
     return [...this.#users.values()].flatMap((user) => user.tracks);
+  }
+
+  holds(track: TrackState): boolean {
+    if (track.nodeId !== this.self.nodeId) return this.#links.get(track.nodeId)?.has(track.producerId) ?? false;
+    return this.#localTracks().some(({ producerId }) => producerId === track.producerId);
+  }
+
+  isFenced(): Promise<boolean> {
+    return this.#environment.isRemembered();
   }
 
   async acquire(track: TrackState): Promise<{ readonly release: () => void }> {
@@ -237,9 +252,11 @@ export class Room implements UserOwner, LinkOwner {
   }
 
   /** A node says hello or tells its tracks. */
-  sync(state: MemberState): MemberState {
-    this.#link(state.member)?.receive(state);
-    return this.memberState();
+  sync(state: MemberState, pipe: PipeState | null): ControlResult<'cascade.sync'> {
+    const link = this.#link(state.member);
+    link?.receive(state);
+    link?.comparePipe(pipe);
+    return { state: this.memberState(), pipe: link?.pipeState() ?? null };
   }
 
   #link(member: RoomMember): NodeLink | null {
@@ -254,9 +271,9 @@ export class Room implements UserOwner, LinkOwner {
   }
 
   /** Another node left this room. */
-  forgetNode(nodeId: string): void {
+  forgetNode(nodeId: string, version: number): void {
     const link = this.#links.get(nodeId);
-    if (link) this.forgetLink(link);
+    if (link && version >= link.remoteVersion) this.forgetLink(link);
   }
 
   forgetLink(link: NodeLink): void {
@@ -266,8 +283,8 @@ export class Room implements UserOwner, LinkOwner {
     this.remoteTracksChanged();
   }
 
-  acceptPipe(from: RoomMember, end: PipeEnd): Promise<PipeEnd> {
-    return this.#linkOf(from).acceptPipe(end);
+  acceptPipe(from: RoomMember, pipeId: string, end: PipeEnd): Promise<PipeEnd> {
+    return this.#linkOf(from).acceptPipe(pipeId, end);
   }
 
   openPipe(from: RoomMember): Promise<void> {

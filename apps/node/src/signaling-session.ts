@@ -47,6 +47,8 @@ const CLOSE_BATCH_MS = 1_500;
 const JOIN_WAIT_MS = 400;
 /** A second publish waits this long for the first, ms. */
 const PUBLISH_WAIT_MS = 2_000;
+/** A track that could not be consumed is tried again after this, if it is still wanted, ms. */
+const RETRY_MS = 1_000;
 /** An unanswered offer is pushed once more after this, and counts as stalled after that, ms. */
 const REPUSH_AFTER_MS = 10_000;
 const STALLED_AFTER_MS = 30_000;
@@ -82,7 +84,7 @@ export class SignalingSession {
   readonly #sdpSessionIds = { publish: randomSdpSessionId(), subscribe: randomSdpSessionId() };
 
   #pub: PubState = createPubState(1);
-  #publishing: Promise<unknown> | null = null;
+  readonly #pubQueue = new SerialQueue();
   /** Producers that closed while a publish was applied, which builds on the state from before. */
   #closedMeanwhile: string[] = [];
 
@@ -110,19 +112,18 @@ export class SignalingSession {
   /** @throws SdpError or ProblemError; then nothing has changed. */
   async publish(request: PublishRequest): Promise<PublishResult> {
     if (!this.#user.session.permissions.publish) throw new ProblemError('not_permitted', 'the user may not publish');
-    await this.#publishTurn();
-    const work = this.#counted(() => this.#applyPublish(request));
-    this.#publishing = work.catch(() => undefined).finally(() => (this.#publishing = null));
-    return work;
-  }
-
-  async #publishTurn(): Promise<void> {
-    const deadline = performance.now() + PUBLISH_WAIT_MS;
-    while (this.#publishing) {
-      const left = deadline - performance.now();
-      if (left <= 0) throw new ProblemError('negotiation_in_progress');
-      await Promise.race([this.#publishing, pause(left)]);
-    }
+    let turn: 'waiting' | 'running' | 'late' = 'waiting';
+    const work = this.#pubQueue.run(() => {
+      if (turn === 'late') throw new ProblemError('negotiation_in_progress');
+      turn = 'running';
+      return this.#counted(() => this.#applyPublish(request));
+    });
+    const late = pause(PUBLISH_WAIT_MS).then(() => {
+      if (turn !== 'waiting') return work;
+      turn = 'late';
+      throw new ProblemError('negotiation_in_progress');
+    });
+    return Promise.race([work, late]);
   }
 
   async #applyPublish(request: PublishRequest): Promise<PublishResult> {
@@ -225,7 +226,8 @@ export class SignalingSession {
       this.#added.add(trackId);
       this.#removed.delete(trackId);
     }
-    for (const trackId of remove) {
+    // What ended meanwhile is not received anyway.
+    for (const trackId of remove.filter((id) => known.has(id))) {
       this.#removed.add(trackId);
       this.#added.delete(trackId);
     }
@@ -270,18 +272,30 @@ export class SignalingSession {
       await this.#subQueue.run(() => this.#consume(subscription));
     } catch (error) {
       if (subscription.dropped || this.#closed) return;
-      this.#log.warn({ err: error, trackId: subscription.track.trackId }, 'a track could not be subscribed');
+      this.#log.info(
+        { err: error, trackId: subscription.track.trackId },
+        'a track could not be subscribed; trying again',
+      );
       this.#drop(subscription);
+      setTimeout(() => this.tracksChanged(), RETRY_MS).unref();
     }
+  }
+
+  /** The device cannot take it, or the client refused it: not tried again, and not kept on this node for it. */
+  #fail(subscription: Subscription): void {
+    subscription.failed = true;
+    subscription.release?.();
+    subscription.release = null;
   }
 
   /** Runs in the SUB queue. Without the device's capabilities it waits for the answer to the probe. */
   async #consume(subscription: Subscription): Promise<void> {
     const { track } = subscription;
-    if (!this.#sub?.capabilities || subscription.dropped || subscription.consumer) return;
+    if (!this.#sub?.capabilities || subscription.dropped || subscription.consumer || subscription.failed) return;
     const rtpCapabilities: RtpCapabilities = this.#sub.capabilities;
+    if (!this.#room.holds(track)) throw new Error('the producer is not on this Router any more');
     if (!this.#user.canConsume(track.producerId, rtpCapabilities)) {
-      subscription.failed = true;
+      this.#fail(subscription);
       this.#user.reportFailedConsumer(track.trackId, 'no_common_codec');
       return;
     }
@@ -427,7 +441,7 @@ export class SignalingSession {
         case 'closeConsumer': {
           const entry = consumers.get(action.consumerId);
           entry?.consumer.close();
-          if (entry) entry.subscription.failed = true;
+          if (entry) this.#fail(entry.subscription);
           this.#user.reportFailedConsumer(action.trackId, action.code);
           break;
         }
@@ -483,6 +497,7 @@ export class SignalingSession {
       subscription.release?.();
     }
     this.#subscriptions.clear();
+    this.#pubQueue.close();
     this.#subQueue.close();
   }
 }

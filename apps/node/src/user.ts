@@ -46,6 +46,10 @@ export interface UserOwner {
   readonly codecs: readonly CodecName[];
   /** Every track of the room, on any node. */
   tracks(): readonly TrackState[];
+  /** Whether the track's producer is on this Router now. */
+  holds(track: TrackState): boolean;
+  /** Whether Redis, having refused a fact of this session, is to be believed. */
+  isFenced(): Promise<boolean>;
   /** Makes a track consumable on this Router; `release` once it is not used any more. */
   acquire(track: TrackState): Promise<{ readonly release: () => void }>;
   /** A track of this User appeared, changed or ended. */
@@ -86,6 +90,7 @@ export class User {
   /** Tracks a moderator muted; publishing one anew does not free it. */
   readonly #mutedByModerator = new Set<string>();
   #connectivity: Connectivity = NOT_CONNECTED;
+  #toldConnected = false;
   #deadline: NodeJS.Timeout | null = null;
   #left: Promise<unknown> = Promise.resolve();
   #announced = false;
@@ -124,6 +129,7 @@ export class User {
   /** The session stands: from now on its tracks are told to Redis and to the room. */
   async announce(): Promise<FactResult> {
     this.#announced = true;
+    this.#armDeadline();
     const joined = this.#commit({ op: 'session.joined', sessionId: this.session.sessionId });
     for (const { state } of this.#tracks.values()) void this.#commit({ op: 'track.created', track: state });
     if (this.#tracks.size > 0) this.#room.localTracksChanged();
@@ -135,7 +141,7 @@ export class User {
   async #commit(body: NodeFactBody): Promise<FactResult> {
     const result = await this.#room.commit(body);
     // Redis says this session lives elsewhere or nowhere: what is left of it here ends.
-    if (result.status === 'fenced' && !this.#closed) {
+    if (result.status === 'fenced' && !this.#closed && (await this.#room.isFenced())) {
       this.#log.warn({ op: body.op }, 'the session is not on this node any more; closing it');
       this.close(null);
     }
@@ -197,8 +203,13 @@ export class User {
     this.#connectivity = { ...before, [peer]: state };
     const { sessionId } = this.session;
     const change = connectivityChange(before, this.#connectivity);
-    if (change?.type === 'connected') void this.#commit({ op: 'session.connected', sessionId });
+    // A transport that replaces another connects anew; the user was connected all along.
+    if (change?.type === 'connected' && !this.#toldConnected) {
+      this.#toldConnected = true;
+      void this.#commit({ op: 'session.connected', sessionId });
+    }
     if (change?.type === 'disconnected') {
+      this.#toldConnected = false;
       void this.#commit({ op: 'session.disconnected', sessionId, peer: change.peer });
     }
     this.#armDeadline();

@@ -8,7 +8,7 @@ import type { AnnouncedAddress, NodeConfig } from './config.ts';
 /** What mediasoup logs; `info` and the media tags would write a line per packet problem. */
 const WORKER_LOG_LEVEL = 'warn';
 
-/** A Worker that lived this long and died is respawned at once, ms. */
+/** After a Worker that lived this long, the delays before a respawn begin anew, ms. */
 const STABLE_AFTER_MS = 30_000;
 
 /** One mediasoup Worker with its WebRtcServer: a WebRtcServer cannot serve another Worker. */
@@ -36,6 +36,7 @@ export class WorkerPool {
   readonly #log: Logger;
   readonly #metrics: NodeMetrics;
   readonly #slots: (PooledWorker | null)[];
+  readonly #backoffs: Backoff[];
   readonly #stop = new AbortController();
 
   private constructor(config: NodeConfig, log: Logger, metrics: NodeMetrics) {
@@ -43,6 +44,7 @@ export class WorkerPool {
     this.#log = log;
     this.#metrics = metrics;
     this.#slots = Array.from({ length: config.workers }, () => null);
+    this.#backoffs = this.#slots.map(() => new Backoff({ initialMs: 500, maxMs: 20_000 }));
   }
 
   /** @throws Error if a Worker does not start, for example because its port is taken. */
@@ -104,24 +106,23 @@ export class WorkerPool {
       this.#log.error({ index, pid: worker.pid, err: error }, 'a mediasoup Worker died');
       this.#metrics.workerDeaths.inc();
       this.#slots[index] = null;
-      const calm = performance.now() - startedAt >= STABLE_AFTER_MS;
-      void this.#respawn(index, calm);
+      if (performance.now() - startedAt >= STABLE_AFTER_MS) this.#backoffs[index]?.reset();
+      void this.#respawn(index);
     });
     this.#metrics.workers.set(this.workers.length);
     this.#log.info({ index, pid: worker.pid, port: this.#config.media.portBase + index }, 'mediasoup Worker is up');
   }
 
-  async #respawn(index: number, atOnce: boolean): Promise<void> {
+  async #respawn(index: number): Promise<void> {
     this.#metrics.workers.set(this.workers.length);
-    const backoff = new Backoff({ initialMs: 500, maxMs: 20_000 });
-    if (!atOnce) await pause(backoff.next(), this.#stop.signal);
     while (!this.#stop.signal.aborted) {
+      await pause(this.#backoffs[index]?.next() ?? 0, this.#stop.signal);
+      if (this.#stop.signal.aborted) return;
       try {
         await this.#spawn(index);
         return;
       } catch (error) {
         this.#log.error({ index, err: error }, 'a mediasoup Worker did not start');
-        await pause(backoff.next(), this.#stop.signal);
       }
     }
   }

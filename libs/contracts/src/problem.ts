@@ -75,6 +75,7 @@ export const errorCodes = {
   deadline_exceeded: entry(504, 'The deadline passed before the work was done', true),
   unknown_command: entry(404, 'There is no such control command'),
   room_not_hosted: entry(404, 'This node does not host the room'),
+  no_pipe: entry(409, 'There is no pipe between the two nodes', true),
   draining: entry(503, 'The node is draining or stopping', true),
   internal_error: entry(500, 'Something went wrong inside the server', true),
 } as const satisfies Record<string, CodeEntry>;

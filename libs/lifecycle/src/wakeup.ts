@@ -12,17 +12,17 @@ export class Wakeup {
   async wait(timeoutMs: number | null, signal: AbortSignal): Promise<void> {
     if (!this.#notified && !signal.aborted) {
       await new Promise<void>((resolve) => {
-        const timer = timeoutMs === null ? null : setTimeout(resolve, timeoutMs);
-        timer?.unref();
-        const done = () => resolve();
-        signal.addEventListener('abort', done, { once: true });
-        this.#wake = () => {
-          if (timer) clearTimeout(timer);
-          signal.removeEventListener('abort', done);
+        const finish = () => {
+          clearTimeout(timer);
+          signal.removeEventListener('abort', finish);
+          this.#wake = null;
           resolve();
         };
+        const timer = timeoutMs === null ? undefined : setTimeout(finish, timeoutMs);
+        timer?.unref();
+        signal.addEventListener('abort', finish, { once: true });
+        this.#wake = finish;
       });
-      this.#wake = null;
     }
     this.#notified = false;
   }

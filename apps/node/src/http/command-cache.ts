@@ -1,7 +1,9 @@
 import { errorCodes, errorCodeOf } from '@mediaserver/contracts';
 
-const KEEP_MS = 10 * 60_000;
-const MAX_ENTRIES = 20_000;
+/** Longer than any caller tries again, ms. */
+const KEEP_MS = 2 * 60_000;
+/** A result is a few SDPs at most. */
+const MAX_ENTRIES = 5_000;
 
 interface Entry {
   readonly outcome: Promise<object>;

@@ -9,6 +9,7 @@ import {
   type ControlResult,
   type Fence,
 } from '@mediaserver/contracts';
+import { z } from 'zod';
 import type { Logger, NodeMetrics } from '@mediaserver/telemetry';
 import type { Application } from '../application.ts';
 import { CommandCache } from './command-cache.ts';
@@ -33,12 +34,11 @@ export function createControlApp(application: Application, bootId: string, log: 
     if (fence.bootId !== bootId) throw new ProblemError('wrong_boot', 'this node was restarted');
 
     const end = metrics.controlRequestSeconds.startTimer({ command });
+    const work = () => executeInTime(application, command, params, fence);
     try {
-      const result = await cache.run(
-        `${command} ${fence.idempotencyKey}`,
-        () => executeInTime(application, command, params, fence),
-        Date.now(),
-      );
+      const result = isRepeatable(command)
+        ? await cache.run(`${command} ${fence.idempotencyKey}`, work, Date.now())
+        : await work();
       end({ outcome: 'ok' });
       response.json({ result });
     } catch (error) {
@@ -50,16 +50,36 @@ export function createControlApp(application: Application, bootId: string, log: 
   app.use((request) => {
     throw new ProblemError('not_found', `there is no ${request.method} ${request.path}`);
   });
-  const onError: ErrorRequestHandler = (error, _request, response, _next) => {
+  const onError: ErrorRequestHandler = (error, request, response, _next) => {
     const problem = toProblem(bodyError(error));
-    if (problem.code === 'internal_error') log.error({ err: error }, 'a control command failed');
+    if (problem.code === 'internal_error') {
+      const requestId = request.get('x-request-id');
+      log.error({ err: error, path: request.path, requestId, ...idsOf(request.body) }, 'a control command failed');
+    }
     response.status(problem.status).type('application/problem+json').json(problem);
   };
   app.use(onError);
   return app;
 }
 
-/** Nobody waits after the deadline: late work does not start, and work that takes too long is answered so. */
+/**
+ * Commands whose repeat must adopt the first effect. What only reads, or only brings two nodes'
+ * states together, may run again, and its answer (lists, keys of pipes) is not kept.
+ */
+function isRepeatable(command: ControlCommand): boolean {
+  return !command.startsWith('cascade.') && command !== 'session.offer';
+}
+
+/** What a log line is found by. */
+const logIdsSchema = z.object({
+  params: z.object({ roomSessionId: z.string().optional(), sessionId: z.string().optional() }),
+});
+function idsOf(body: unknown): { roomSessionId?: string | undefined; sessionId?: string | undefined } {
+  const parsed = logIdsSchema.safeParse(body);
+  return parsed.success ? parsed.data.params : {};
+}
+
+/** Nobody waits after the deadline: late work does not start. */
 async function executeInTime<C extends ControlCommand>(
   application: Application,
   command: C,
@@ -70,10 +90,13 @@ async function executeInTime<C extends ControlCommand>(
   return application.execute(command, params, fence);
 }
 
-/** express.json() reports a bad body by an error with a `type`. */
+/** express.json() reports a bad body by an error with a `type` and a 4xx `status`. */
 function bodyError(error: unknown): unknown {
   if (!(error instanceof Error) || !('type' in error)) return error;
   if (error.type === 'entity.too.large') return new ProblemError('body_too_large');
   if (error.type === 'entity.parse.failed') return new ProblemError('invalid_json');
+  if ('status' in error && typeof error.status === 'number' && error.status < 500) {
+    return new ProblemError('invalid_request', error.message);
+  }
   return error;
 }

@@ -53,6 +53,15 @@ export const memberStateSchema = z.object({
 });
 export type MemberState = z.infer<typeof memberStateSchema>;
 
+/** What one side thinks of the pair's pipe; compared at every sync, since any message may be lost. */
+export const pipeStateSchema = z.object({
+  /** Made by the side that opened it. */
+  pipeId: z.string(),
+  /** Producers this side receives through it. */
+  receiving: z.array(z.string()),
+});
+export type PipeState = z.infer<typeof pipeStateSchema>;
+
 /**
  * The commands of a node's control API: `POST /control/v1/<name>` with `{fence, params}`, answered
  * by `{result}` or a problem. `session.*` and `room.*` come from coordinators, `cascade.*` from
@@ -94,13 +103,17 @@ const commands = {
 
   /** Says hello, or tells a change; the answer is the other side's own state. */
   'cascade.sync': {
-    params: z.object({ ...roomRef, state: memberStateSchema }),
-    result: z.object({ state: memberStateSchema }),
+    params: z.object({ ...roomRef, state: memberStateSchema, pipe: pipeStateSchema.nullable() }),
+    result: z.object({ state: memberStateSchema, pipe: pipeStateSchema.nullable() }),
   },
-  'cascade.leave': { params: z.object({ ...roomRef, nodeId: z.string() }), result: z.object({}) },
+  /** `version`: of the state that ends; a newer life of the room on that node is not meant. */
+  'cascade.leave': {
+    params: z.object({ ...roomRef, nodeId: z.string(), version: z.number().int() }),
+    result: z.object({}),
+  },
   /** The caller made its end of the pair's one pipe and asks for the other. */
   'cascade.connectPipe': {
-    params: z.object({ ...roomRef, from: roomMemberSchema, end: pipeEndSchema }),
+    params: z.object({ ...roomRef, from: roomMemberSchema, pipeId: z.string(), end: pipeEndSchema }),
     result: z.object({ end: pipeEndSchema }),
   },
   /** Sent by the node with the higher id, which never opens a pipe itself: no glare. */
