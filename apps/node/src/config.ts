@@ -36,6 +36,12 @@ export const nodeEnvironmentSchema = z.object({
   PIPE_ANNOUNCED: optionalText.describe('Address other nodes send to. Default: PIPE_LISTEN'),
   PIPE_PORT_MIN: port.default(45_000).describe('First UDP port of pipes'),
   PIPE_PORT_MAX: port.default(45_499).describe('Last UDP port of pipes'),
+  PIPE_LINGER_MS: z.coerce
+    .number()
+    .int()
+    .min(0)
+    .default(10_000)
+    .describe('How long a pipe, or a track in it, is kept after its last use, ms'),
   WORKERS: z.coerce.number().int().min(1).max(256).optional().describe('mediasoup Workers. Default: one per core'),
   REGION: z
     .string()
@@ -76,6 +82,7 @@ export interface NodeConfig {
     readonly announced: string;
     readonly portMin: number;
     readonly portMax: number;
+    readonly lingerMs: number;
   };
   readonly workers: number;
 }
@@ -133,6 +140,7 @@ export function loadConfig(environment: Record<string, string | undefined>): Nod
       announced: env.PIPE_ANNOUNCED ?? env.PIPE_LISTEN,
       portMin: env.PIPE_PORT_MIN,
       portMax: env.PIPE_PORT_MAX,
+      lingerMs: env.PIPE_LINGER_MS,
     },
     workers,
   });

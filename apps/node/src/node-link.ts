@@ -24,8 +24,6 @@ const RESYNC_MS = 10_000;
 const LOST_AFTER_MS = 15_000;
 /** A node that does not answer for this long is forgotten, ms. */
 const FORGET_AFTER_MS = 10 * 60_000;
-/** Pipes and piped producers nobody uses are kept this long, ms. */
-const LINGER_MS = 10_000;
 const CALL_TIMEOUT_MS = 3_000;
 /** A difference between both sides' views of the Pipe is acted on once it lasts this long: longer than any call. */
 const DOUBT_MS = 5_000;
@@ -57,7 +55,7 @@ interface Waiter {
  * 1. The other node's tracks are those of its newest state; an older state is ignored.
  * 2. Steps of a plan run one after the other; whatever fails is planned again after a while.
  * 3. The node with the lower id opens the Pipe, the other asks it to: there is never more than one.
- * 4. A track is piped only while a user here wants it, and `LINGER_MS` longer.
+ * 4. A track is piped only while a user here wants it, and `PIPE_LINGER_MS` longer.
  * 5. After `close()` nothing of it is left: no Pipe half, no timer, no waiting promise.
  */
 export class NodeLink {
@@ -256,7 +254,7 @@ export class NodeLink {
     const backoff = new Backoff({ initialMs: 50, maxMs: 2_000 });
     while (!this.closed) {
       const now = Date.now();
-      const { steps, wakeAt } = planLink(this.#view(), now, LINGER_MS);
+      const { steps, wakeAt } = planLink(this.#view(), now, this.#pipeConfig.lingerMs);
       if (steps.length === 0) {
         backoff.reset();
         await this.#planWakeup.wait(wakeAt === null ? null : Math.max(0, wakeAt - now), this.#stop.signal);
