@@ -21,23 +21,40 @@ const say = (text = '') => process.stdout.write(`${text}\n`);
 process.stdout.on('error', () => undefined);
 process.stderr.on('error', () => undefined);
 
-interface Log {
+/** The log of one start. The file of the run before is moved aside at the first line, not sooner: a start that is
+ * refused, for example because all this runs already, must not take the log of what runs. */
+class StartLog {
   readonly path: string;
-  readonly stream: WriteStream;
-}
+  readonly #folder: string;
+  #stream: WriteStream | null = null;
 
-function openLog(): Log {
-  const folder = join(stateFolder(process.env), 'logs');
-  const path = join(folder, 'start.log');
-  try {
-    mkdirSync(folder, { recursive: true });
-    if (existsSync(path)) renameSync(path, join(folder, 'start.previous.log'));
-  } catch (error) {
-    throw new SetupProblem(`cannot write to ${folder} (XDG_STATE_HOME moves it): ${String(error)}`);
+  constructor() {
+    this.#folder = join(stateFolder(process.env), 'logs');
+    this.path = join(this.#folder, 'start.log');
+    try {
+      mkdirSync(this.#folder, { recursive: true });
+    } catch (error) {
+      throw new SetupProblem(`cannot write to ${this.#folder} (XDG_STATE_HOME moves it): ${String(error)}`);
+    }
   }
-  const stream = createWriteStream(path);
-  stream.on('error', () => undefined);
-  return { path, stream };
+
+  write(line: string): void {
+    this.#stream ??= this.#open();
+    this.#stream.write(`${line}\n`);
+  }
+
+  #open(): WriteStream {
+    if (existsSync(this.path)) renameSync(this.path, join(this.#folder, 'start.previous.log'));
+    const stream = createWriteStream(this.path);
+    stream.on('error', () => undefined);
+    return stream;
+  }
+
+  /** Resolves when all of it is written. */
+  async close(): Promise<void> {
+    const stream = this.#stream;
+    if (stream) await new Promise((resolve) => stream.end(resolve));
+  }
 }
 
 function report(error: unknown): void {
@@ -52,7 +69,7 @@ function report(error: unknown): void {
   }
 }
 
-async function run(log: Log, options: Partial<ClusterOptions>): Promise<number> {
+async function run(log: StartLog, options: Partial<ClusterOptions>): Promise<number> {
   const begin = performance.now();
   const stopStarting = new AbortController();
   const kill = new AbortController();
@@ -91,7 +108,7 @@ async function run(log: Log, options: Partial<ClusterOptions>): Promise<number> 
       kill: kill.signal,
       onReady: (name, ms) => say(`  ${name.padEnd(NAME_WIDTH)}  ${dim(`ready in ${(ms / 1000).toFixed(1)} s`)}`),
       onLine: (name, line) => {
-        log.stream.write(`${name.padEnd(NAME_WIDTH)} | ${line}\n`);
+        log.write(`${name.padEnd(NAME_WIDTH)} | ${line}`);
         // Redis calls its greetings warnings; what it dies of is shown with its last lines.
         const { serious, text } = readLogLine(line, name !== 'redis');
         if (serious && !quiet) say(`${bold(name.padEnd(NAME_WIDTH))} ${text}`);
@@ -136,9 +153,9 @@ async function run(log: Log, options: Partial<ClusterOptions>): Promise<number> 
  */
 export async function launch(options: Partial<ClusterOptions> = {}): Promise<number> {
   try {
-    const log = openLog();
+    const log = new StartLog();
     const code = await run(log, options);
-    await new Promise((resolve) => log.stream.end(resolve));
+    await log.close();
     return code;
   } catch (error) {
     report(error);

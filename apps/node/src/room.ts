@@ -154,6 +154,8 @@ export class Room implements UserOwner, LinkOwner {
       const joined = await Promise.race([user.announce(), pause(deadline - Date.now())]);
       if (!joined) throw new ProblemError('registry_unavailable', 'the registry did not take the join in time');
       if (joined.status !== 'ok') throw new ProblemError('session_gone', 'the session was ended while it was made');
+      const { userId, sessionId } = session;
+      this.#log.info({ userId, sessionId, tracks: user.tracks.length }, 'session joined');
       return { publish: published, subscribe: offer, lastSeq: joined.lastSeq };
     } catch (error) {
       const ended = user.closed;
