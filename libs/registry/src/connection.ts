@@ -37,7 +37,8 @@ export function openConnection(options: ConnectionOptions, kind: ConnectionKind)
     // Once per outage: it repeats at each attempt.
     if (!complained) {
       complained = true;
-      log.warn({ err: error, connection: kind }, 'Redis is not reachable');
+      // Not the error itself: it carries the command that failed, and that of AUTH holds the password.
+      log.warn({ reason: reasonOf(error), connection: kind }, 'Redis is not reachable');
     }
   });
   redis.on('ready', () => {
@@ -45,4 +46,10 @@ export function openConnection(options: ConnectionOptions, kind: ConnectionKind)
     log.info({ connection: kind }, 'connected to Redis');
   });
   return redis;
+}
+
+/** One that stands for several attempts (an address per family) has a code and no message. */
+function reasonOf(error: Error): string {
+  if (error.message !== '') return error.message;
+  return 'code' in error ? String(error.code) : error.name;
 }

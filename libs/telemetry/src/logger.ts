@@ -20,6 +20,17 @@ const REDACTED = [
 ];
 
 /**
+ * Of an error only what it says of itself: libraries attach what they were doing to it (ioredis the
+ * failed command, and so the password of an AUTH).
+ */
+function serializeError(error: unknown): object {
+  if (!(error instanceof Error)) return { type: typeof error, message: String(error) };
+  const code = 'code' in error && ['string', 'number'].includes(typeof error.code) ? { code: error.code } : {};
+  const cause = error.cause instanceof Error ? { cause: { type: error.cause.name, message: error.cause.message } } : {};
+  return { type: error.name, message: error.message, stack: error.stack, ...code, ...cause };
+}
+
+/**
  * JSON lines on stdout.
  * @param service `coordinator` or `node`; @param level pino level name.
  * @param destination where lines go instead of stdout (tests).
@@ -31,6 +42,7 @@ export function createLogger(service: string, level: string, destination?: Desti
       base: { service },
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
+      serializers: { err: serializeError },
       redact: { paths: REDACTED.flatMap((key) => [key, `*.${key}`, `*.*.${key}`]), censor: '[redacted]' },
     },
     ...(destination ? [destination] : []),
