@@ -4,8 +4,11 @@ import { midSchema, sourceSchema, trackIdSchema } from '../identifiers.ts';
 /** Limits hold before anything is parsed; Chromium's own offer with 60 video sections is 239 KB. */
 export const MAX_SDP_BYTES = 512 * 1024;
 
-/** SDP as the client wrote it. It is validated by `libs/sdp`, not here. */
-export const sdpSchema = z.string().min(1).max(MAX_SDP_BYTES);
+/** SDP as the client wrote it. It is validated by `libs/sdp`, not here, its size too: that has a code of its own. */
+export const sdpSchema = z
+  .string()
+  .min(1)
+  .describe(`SDP as the browser wrote it, at most ${MAX_SDP_BYTES / 1024} KiB; more is \`sdp_too_large\``);
 export const mediaKindSchema = z.enum(['audio', 'video']);
 export type MediaKind = z.infer<typeof mediaKindSchema>;
 
