@@ -5,6 +5,7 @@ import {
   controlCommands,
   controlRequestSchema,
   isControlCommand,
+  MAX_SDP_BYTES,
   ProblemError,
   toProblem,
   type ControlCommand,
@@ -30,7 +31,7 @@ const quiet = { info: () => undefined, warn: () => undefined, error: () => undef
 export class FakeNode {
   readonly descriptor: NodeDescriptor;
   /** Every command it was sent, in order. */
-  readonly received: { command: string; fence: Fence; params: unknown }[] = [];
+  readonly received: { command: string; fence: Fence; params: unknown; requestId: string | undefined }[] = [];
   /** Sessions it carries, by id. */
   readonly sessions = new Map<string, ControlParams<'session.create'>>();
   /** Offers that wait for an answer, by session id. */
@@ -173,6 +174,7 @@ export class FakeNode {
       },
       'session.publish': async ({ sessionId, sdp }) => {
         this.#session(sessionId);
+        if (Buffer.byteLength(sdp) > MAX_SDP_BYTES) throw new ProblemError('sdp_too_large');
         if (!sdp.startsWith('v=0')) throw new ProblemError('malformed_sdp', 'no v= line', '0');
         return { generation: 1, sdp: 'v=0 answer', sections: [] };
       },
@@ -225,7 +227,7 @@ export class FakeNode {
         const { command } = request.params;
         if (!isControlCommand(command)) throw new ProblemError('unknown_command');
         const { fence, params } = controlRequestSchema.parse(request.body);
-        this.received.push({ command, fence, params });
+        this.received.push({ command, fence, params, requestId: request.get('x-request-id') });
         if (fence.bootId !== this.descriptor.bootId) throw new ProblemError('wrong_boot');
         response.json({ result: await this.#once(command, params, fence) });
       } catch (error) {

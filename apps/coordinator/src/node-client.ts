@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { ProblemError, type ControlCommand, type ControlParams, type ControlResult } from '@mediaserver/contracts';
 import type { ControlClient } from '@mediaserver/control';
 import type { NodeDirectory } from './node-directory.ts';
+import { currentRequestId } from './request-id.ts';
 
 /** Which process a command is for, and under which epoch of the room. */
 export interface Destination {
@@ -49,7 +50,13 @@ export class NodeClient {
   ): Promise<ControlResult<C>> {
     const node = await this.#nodes.find(to.nodeId, to.bootId);
     if (!node) throw new ProblemError('node_unavailable', `${to.nodeId} is not there, or was restarted`);
-    const options = { epoch: to.epoch, idempotencyKey: randomUUID(), timeoutMs: this.#timeoutMs };
+    const requestId = currentRequestId();
+    const options = {
+      epoch: to.epoch,
+      idempotencyKey: randomUUID(),
+      timeoutMs: this.#timeoutMs,
+      ...(requestId === undefined ? {} : { requestId }),
+    };
     try {
       try {
         return await this.#control.call(node.descriptor, command, params, options);

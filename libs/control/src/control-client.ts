@@ -25,6 +25,8 @@ export interface ControlCallOptions {
   readonly timeoutMs?: number;
   /** Given when a retry must adopt the effect of an earlier call; else each call has its own. */
   readonly idempotencyKey?: string;
+  /** The API request this is done for; sent as `X-Request-Id`, for the node's log. */
+  readonly requestId?: string;
 }
 
 export interface ControlClientOptions {
@@ -60,13 +62,13 @@ export class ControlClient {
     target: ControlTarget,
     command: C,
     params: ControlParams<C>,
-    { epoch, timeoutMs = DEFAULT_TIMEOUT_MS, idempotencyKey = randomUUID() }: ControlCallOptions,
+    { epoch, timeoutMs = DEFAULT_TIMEOUT_MS, idempotencyKey = randomUUID(), requestId }: ControlCallOptions,
   ): Promise<ControlResult<C>> {
     const startedAt = performance.now();
     let outcome = 'ok';
     try {
       const fence: Fence = { bootId: target.bootId, epoch, deadline: Date.now() + timeoutMs, idempotencyKey };
-      return await this.#send(target.controlUrl, command, { fence, params }, timeoutMs);
+      return await this.#send(target.controlUrl, command, { fence, params }, timeoutMs, requestId);
     } catch (error) {
       outcome = error instanceof ProblemError ? error.code : 'internal_error';
       throw error;
@@ -80,6 +82,7 @@ export class ControlClient {
     command: C,
     body: { fence: Fence; params: ControlParams<C> },
     timeoutMs: number,
+    requestId: string | undefined,
   ): Promise<ControlResult<C>> {
     const signal = AbortSignal.timeout(timeoutMs);
     let status: number;
@@ -88,7 +91,10 @@ export class ControlClient {
       const response = await request(new URL(`/control/v1/${command}`, controlUrl), {
         dispatcher: this.#agent,
         method: 'POST',
-        headers: { 'content-type': 'application/json' },
+        headers: {
+          'content-type': 'application/json',
+          ...(requestId === undefined ? {} : { 'x-request-id': requestId }),
+        },
         body: JSON.stringify(body),
         signal,
       });

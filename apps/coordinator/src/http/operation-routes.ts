@@ -12,6 +12,7 @@ import {
 import express, { Router, type Request, type RequestHandler } from 'express';
 import type { z } from 'zod';
 import type { Caller } from './auth.ts';
+import { underRequestId } from '../request-id.ts';
 import { contextOf } from './request-context.ts';
 
 /** Two SDPs of the largest size allowed, with their line breaks escaped, and the rest of a join. */
@@ -57,8 +58,7 @@ export function operationRoutes(handlers: Handlers, callerOf: (request: Request)
   return router;
 }
 
-// `id` keeps its type, so that the schemas and the handler are known to belong together.
-// oxlint-disable-next-line typescript/no-unnecessary-type-parameters
+// oxlint-disable-next-line typescript/no-unnecessary-type-parameters -- `id` keeps its type: schemas and handler belong together
 function operationHandler<Id extends OperationId>(
   id: Id,
   handlers: Handlers,
@@ -69,12 +69,13 @@ function operationHandler<Id extends OperationId>(
     const context = contextOf(response);
     const checked = parse(params, request.params, 'path');
     context.ids = checked;
-    const answer = await handlers[id]({
+    const call: Call<Id> = {
       caller: callerOf(request),
       params: checked,
       query: parse(query, request.query, 'query'),
       body: parse(body, hasBody(id) ? jsonBody(request) : null, 'body'),
-    });
+    };
+    const answer = await underRequestId(context.requestId, () => handlers[id](call));
     response.status(answer.status);
     if (answer.body === null) response.end();
     else response.json(answer.body);
