@@ -365,7 +365,7 @@ describe('bad input', () => {
     ['no userId', 'POST', '/v1/rooms/bad/users', {}, {}, 400, 'invalid_request'],
     ['a body over the limit', 'POST', '/v1/rooms/bad/users', big, json, 413, 'body_too_large'],
     ['deep JSON', 'POST', '/v1/rooms/bad/users', deep, json, 400, 'invalid_request'],
-    ['a long SDP', 'PUT', '/v1/rooms/bad/users/anna/publish', { sdp: 'x'.repeat(530_000) }, {}, 400, 'invalid_request'],
+    ['a long SDP', 'PUT', '/v1/rooms/bad/users/anna/publish', { sdp: 'x'.repeat(530_000) }, {}, 413, 'sdp_too_large'],
     [
       'publishing without permission',
       'POST',
@@ -417,6 +417,13 @@ describe('bad input', () => {
     expect(insane.headers.has('x-powered-by')).toBe(false);
   });
 
+  it('names the request to the node', async () => {
+    const headers = { 'x-request-id': 'publish-1' };
+    await api.call('PUT', '/v1/rooms/bad/users/anna/publish', PUBLISH, headers);
+    const heard = [...node1.received, ...node2.received].filter(({ requestId }) => requestId === 'publish-1');
+    expect(heard.map(({ command }) => command)).toEqual(['session.publish']);
+  });
+
   it('logs no key, no SDP and one line per call', async () => {
     const logged = api.log.length;
     await api.call('PUT', '/v1/rooms/bad/users/anna/publish', { sdp: 'v=0 secret-ice-password' });
@@ -433,6 +440,17 @@ describe('nodes', () => {
     const { nodes } = nodeListSchema.parse((await api.call('GET', '/v1/nodes')).body);
     expect(nodes.map(({ nodeId }) => nodeId).sort()).toEqual(['node-1', 'node-2']);
     expect(nodes[0]).toMatchObject({ state: 'ready', alive: true, load: { workers: 1 } });
+  });
+
+  it('counts them, also while nobody calls', async () => {
+    const own = await TestCoordinator.start({ REDIS_URL: redis.url });
+    try {
+      const metrics = await (await fetch(`${own.service.opsUrl}/metrics`)).text();
+      expect(metrics).toContain('mediaserver_nodes{state="ready"} 2');
+      expect(metrics).toContain('mediaserver_nodes{state="lost"} 0');
+    } finally {
+      await own.service.close();
+    }
   });
 
   it('a user on a dead node can leave at once, and join again elsewhere', async () => {

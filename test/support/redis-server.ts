@@ -21,19 +21,23 @@ export interface RedisServerOptions {
   readonly port?: number;
   /** One master that owns all slots: declared keys of one call must hash to one slot. */
   readonly cluster?: boolean;
+  /** Asked of every client; not part of `url`. */
+  readonly password?: string;
   /** More of redis.conf, as on the command line. */
   readonly args?: readonly string[];
 }
 
 /** A real redis-server of its own, in memory, with a free port and a temporary folder. */
 export async function startRedis(options: RedisServerOptions = {}): Promise<RedisServer> {
-  const { cluster = false, args = [] } = options;
+  const { cluster = false, password, args = [] } = options;
   const claim = options.port === undefined ? await claimFreePorts(0) : undefined;
   const port = claim?.ports.redis ?? options.port ?? 0;
   const folder = await mkdtemp(join(tmpdir(), 'mediaserver-redis-'));
   // The bus' own choice, port + 10000, may be somebody's; the next port is nobody's.
   const clusterArgs = cluster ? ['--cluster-enabled', 'yes', '--cluster-port', String(port + 1)] : [];
-  const spec = privateRedis({ port, folder, durable: false, env: process.env, args: [...clusterArgs, ...args] });
+  const passwordArgs = password === undefined ? [] : ['--requirepass', password];
+  const allArgs = [...clusterArgs, ...passwordArgs, ...args];
+  const spec = privateRedis({ port, folder, durable: false, env: process.env, args: allArgs });
   const guard = new Guard(folder);
   const child = new ManagedProcess(spec, () => undefined);
   if (child.pid !== undefined) guard.watch([child.pid]);
@@ -44,7 +48,7 @@ export async function startRedis(options: RedisServerOptions = {}): Promise<Redi
     claim?.release();
   };
   try {
-    await untilServing(port, child, cluster);
+    await untilServing(port, child, { cluster, password });
   } catch (error) {
     await stop();
     throw error;
@@ -52,8 +56,16 @@ export async function startRedis(options: RedisServerOptions = {}): Promise<Redi
   return { url: `redis://127.0.0.1:${port}`, port, process: { kill: (signal) => child.signal(signal) }, stop };
 }
 
-async function untilServing(port: number, child: ManagedProcess, cluster: boolean): Promise<void> {
-  const redis = new Redis(port, '127.0.0.1', { retryStrategy: () => 10, maxRetriesPerRequest: null });
+async function untilServing(
+  port: number,
+  child: ManagedProcess,
+  { cluster, password }: { cluster: boolean; password: string | undefined },
+): Promise<void> {
+  const redis = new Redis(port, '127.0.0.1', {
+    retryStrategy: () => 10,
+    maxRetriesPerRequest: null,
+    ...(password === undefined ? {} : { password }),
+  });
   redis.on('error', () => undefined);
   const failed = child.exited.then(() => {
     throw new Error(`redis-server ended: ${child.lines.slice(-3).join(' ')}`);

@@ -29,7 +29,11 @@ function list<T extends z.ZodType<unknown, string>>(item: T) {
 /** Every setting of the coordinator, with its default. Documented in docs/configuration.md. */
 export const coordinatorEnvironmentSchema = z.object({
   REDIS_URL: redisUrl.default('redis://127.0.0.1:6379').describe('The registry: nodes, rooms, sessions, events'),
-  JOBS_REDIS_URL: redisUrl.optional().describe('The job queues. Default: REDIS_URL'),
+  JOBS_REDIS_URL: redisUrl
+    .optional()
+    .describe(
+      'The job queues: webhooks and clean-up. Default: REDIS_URL. While unreachable, calls go on and /readyz says so in `jobs`',
+    ),
   API_HOST: host.default('127.0.0.1').describe('Where the API listens'),
   API_PORT: port.default(3000).describe('Port of the API, its documentation (/docs) and its OpenAPI document'),
   OPS_HOST: host.default('127.0.0.1').describe('Where /livez, /readyz and /metrics listen'),

@@ -82,13 +82,15 @@ class FakeControl {
     params: unknown;
     key: string | undefined;
     epoch: number;
+    requestId: string | undefined;
   }[] = [];
   /** Answers, by command; a thrown error is the node's refusal. */
   readonly answers: { [command: string]: ((nodeId: string) => unknown) | undefined } = {};
 
   call: ConstructorParameters<typeof NodeClient>[0]['call'] = (target, command, params, options) => {
     const nodeId = new URL(target.controlUrl).hostname;
-    this.sent.push({ nodeId, command, params, key: options.idempotencyKey, epoch: options.epoch });
+    const { idempotencyKey: key, epoch, requestId } = options;
+    this.sent.push({ nodeId, command, params, key, epoch, requestId });
     return Promise.try(() => controlCommands[command].result.parse(this.answers[command]?.(nodeId) ?? {}));
   };
 
@@ -132,7 +134,8 @@ export function fakeCoordinator() {
   const control = new FakeControl();
   control.answers['session.create'] = () => ({ publish: null, subscribe: null, lastSeq: 2 });
   const log = createLogger('test', 'silent');
-  const nodes = new NodeDirectory(registry);
+  const metrics = createCoordinatorMetrics();
+  const nodes = new NodeDirectory(registry, metrics.nodes);
   const background = new Background(log);
   const coordinator = new Coordinator({
     registry,
@@ -140,9 +143,9 @@ export function fakeCoordinator() {
     client: new NodeClient(control, nodes),
     cache: new SessionCache(),
     background,
-    metrics: createCoordinatorMetrics(),
+    metrics,
     log,
     random: () => 0,
   });
-  return { coordinator, registry, control, background };
+  return { coordinator, registry, control, background, metrics };
 }

@@ -1,5 +1,6 @@
 import type { NodeRecord } from '@mediaserver/contracts';
 import type { Registry } from '@mediaserver/registry';
+import type { CoordinatorMetrics } from '@mediaserver/telemetry';
 
 /** How old the picture of the nodes may be for a decision. */
 const MAX_AGE_MS = 1_000;
@@ -14,13 +15,20 @@ const MAX_AGE_MS = 1_000;
  */
 export class NodeDirectory {
   readonly #registry: Pick<Registry, 'listNodes'>;
+  readonly #gauge: CoordinatorMetrics['nodes'];
   readonly #now: () => number;
   #nodes: readonly NodeRecord[] = [];
   #readAt = -Infinity;
   #reading: Promise<readonly NodeRecord[]> | null = null;
 
-  constructor(registry: Pick<Registry, 'listNodes'>, now: () => number = () => performance.now()) {
+  /** @param gauge counts the nodes by state, as of the last picture. */
+  constructor(
+    registry: Pick<Registry, 'listNodes'>,
+    gauge: CoordinatorMetrics['nodes'],
+    now: () => number = () => performance.now(),
+  ) {
     this.#registry = registry;
+    this.#gauge = gauge;
     this.#now = now;
   }
 
@@ -41,7 +49,14 @@ export class NodeDirectory {
     const askedAt = this.#now();
     this.#nodes = await this.#registry.listNodes();
     this.#readAt = askedAt;
+    this.#count();
     return this.#nodes;
+  }
+
+  #count(): void {
+    const counts = { ready: 0, stopping: 0, lost: 0 };
+    for (const { alive, state } of this.#nodes) counts[alive ? state : 'lost'] += 1;
+    for (const [state, count] of Object.entries(counts)) this.#gauge.set({ state }, count);
   }
 
   /**

@@ -45,6 +45,7 @@ interface Open {
  * 2. Calls under way at `close()` are answered, if they take no longer than the shutdown timeout;
  *    nothing that hangs, Redis or a receiver, can hold it up for longer.
  * 3. It starts and stays up without Redis.
+ * 4. A part that fails to close keeps no other from being closed.
  */
 export class CoordinatorService {
   readonly #open: Open[] = [];
@@ -88,7 +89,7 @@ export class CoordinatorService {
       onCall: (command, seconds, outcome) => metrics.controlRequestSeconds.observe({ command, outcome }, seconds),
     });
     this.#opened('control client', () => control.close());
-    const nodes = new NodeDirectory(registry);
+    const nodes = new NodeDirectory(registry, metrics.nodes);
     const client = new NodeClient(control, nodes);
     const background = new Background(log);
     this.#opened('background work', () => background.close());
@@ -102,8 +103,7 @@ export class CoordinatorService {
       cache: new SessionCache(),
     });
 
-    const connection = openJobsConnection(config.jobsRedisUrl, `${config.coordinatorId}-jobs`);
-    connection.on('error', () => undefined);
+    const connection = openJobsConnection(config.jobsRedisUrl, `${config.coordinatorId}-jobs`, log);
     this.#opened('job connection', async () => connection.disconnect());
     const reaper = new ReaperJobs({
       registry,
@@ -129,8 +129,10 @@ export class CoordinatorService {
 
     const ops = createOpsApp({
       metrics,
+      nodes,
       isReady: () => this.#closing === null && this.#apiUrl !== '',
       isRegistryConnected: () => registry.connected,
+      isJobsConnected: () => connection.status === 'ready',
     });
     this.#opsUrl = await this.#listen('OPS', ops, config.ops, 0);
     const api = createApp({ coordinator, keys: new ApiKeys(config.keyHashes), log, metrics });
@@ -165,7 +167,13 @@ export class CoordinatorService {
   close(): Promise<void> {
     this.#closing ??= (async () => {
       for (const { name, close } of this.#open.toReversed()) {
-        const closed = close().then(() => true);
+        const closed = Promise.try(close).then(
+          () => true,
+          (error: unknown) => {
+            this.#log.warn({ part: name, err: error }, 'failed to close');
+            return true;
+          },
+        );
         const late = pause(this.#shutdownTimeoutMs + CLOSE_MARGIN_MS).then(() => false);
         if (!(await Promise.race([closed, late]))) this.#log.warn({ part: name }, 'did not close in time; left behind');
       }

@@ -46,7 +46,7 @@ export function createCoordinatorMetrics() {
     }),
     nodes: new Gauge({
       name: 'mediaserver_nodes',
-      help: 'Registered nodes by state',
+      help: 'Registered nodes by state: ready, stopping, or lost (no heartbeat lately)',
       labelNames: ['state'],
       registers,
     }),

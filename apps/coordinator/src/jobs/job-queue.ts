@@ -7,9 +7,32 @@ const PREFIX = '{ms-jobs}';
 /** A dead processor's job is taken over within about twice this. */
 const LOCK_MS = 5_000;
 
-/** A connection as BullMQ needs it: commands wait for Redis to come back instead of failing. */
-export function openJobsConnection(url: string, name: string): Redis {
-  return new Redis(url, { connectionName: name, maxRetriesPerRequest: null, lazyConnect: false });
+/**
+ * A connection as BullMQ needs it: commands wait for Redis to come back instead of failing. It may
+ * be another Redis than the registry's, so an outage is told here, once.
+ */
+export function openJobsConnection(url: string, name: string, log: Logger): Redis {
+  const connection = new Redis(url, { connectionName: name, maxRetriesPerRequest: null, lazyConnect: false });
+  let complained = false;
+  connection.on('error', (error: NodeJS.ErrnoException) => {
+    if (complained) return;
+    complained = true;
+    // Not the error itself: it carries the failed command, and that of AUTH holds the password.
+    log.warn(
+      { reason: error.message || error.code },
+      'the job queues are not reachable: nothing is delivered or swept',
+    );
+  });
+  connection.on('ready', () => {
+    if (complained) log.info('the job queues are reachable again');
+    complained = false;
+  });
+  return connection;
+}
+
+/** Commands would pile up in memory meanwhile. */
+export function isAway(connection: Redis): boolean {
+  return ['reconnecting', 'close', 'end'].includes(connection.status);
 }
 
 /** @param connection shared by all queues; the processor's own blocking connection is made from it. */
@@ -19,7 +42,7 @@ export function openQueue<T>(name: string, connection: Redis, log: Logger): Queu
     prefix: PREFIX,
     defaultJobOptions: { removeOnComplete: true, removeOnFail: 100 },
   });
-  // Redis being away is told once, by the registry.
+  // Redis being away is told once, by the connection.
   queue.on('error', (error) => log.debug({ queue: name, reason: error.message }, 'job queue'));
   return queue;
 }

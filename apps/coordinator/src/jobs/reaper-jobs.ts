@@ -3,7 +3,7 @@ import type { Registry, Swept } from '@mediaserver/registry';
 import type { Logger } from '@mediaserver/telemetry';
 import type { Queue, Worker } from 'bullmq';
 import type { Redis } from 'ioredis';
-import { closeJobs, openProcessor, openQueue } from './job-queue.ts';
+import { closeJobs, isAway, openProcessor, openQueue } from './job-queue.ts';
 
 const QUEUE = 'reaper';
 const INTERVAL_MS = 1_000;
@@ -42,7 +42,8 @@ export class ReaperJobs {
   }
 
   async #ask(intervalMs: number): Promise<void> {
-    if (this.#closed || !this.#parts.registry.connected) return;
+    const { registry, connection } = this.#parts;
+    if (this.#closed || !registry.connected || isAway(connection)) return;
     try {
       await this.#queue.add('run', {}, { deduplication: { id: 'run', ttl: Math.floor(intervalMs * 0.9) } });
     } catch (error) {

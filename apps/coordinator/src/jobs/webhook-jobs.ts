@@ -3,7 +3,7 @@ import type { Logger } from '@mediaserver/telemetry';
 import { DelayedError, type Job, type Queue, type Worker } from 'bullmq';
 import type { Redis } from 'ioredis';
 import type { Delivery } from '../webhooks/fact-delivery.ts';
-import { closeJobs, openProcessor, openQueue } from './job-queue.ts';
+import { closeJobs, isAway, openProcessor, openQueue } from './job-queue.ts';
 
 const QUEUE = 'webhooks';
 const FIRST_RETRY_MS = 500;
@@ -62,7 +62,8 @@ export class WebhookJobs {
 
   async #add(lives: readonly LifeRef[]): Promise<void> {
     // Nothing piles up in memory while Redis is away: the sweep finds it afterwards.
-    if (this.#stop.signal.aborted || !this.#parts.registry.connected) return;
+    const { registry, connection } = this.#parts;
+    if (this.#stop.signal.aborted || !registry.connected || isAway(connection)) return;
     try {
       await this.#queue.addBulk(
         lives.map(({ tenant, roomSessionId }) => ({
