@@ -133,6 +133,34 @@ describe('candidates', () => {
   });
 });
 
+describe('reservations are given back', () => {
+  const reserved = async (): Promise<number> => (await registry.listNodes())[0]?.reserved ?? 0;
+
+  test.each(['withdrawn', 'left', 'ended', 'closed'] as const)('by sessions that are %s, each once', async (how) => {
+    await registry.registerNode(descriptorOf('n1'), loadOf());
+    const ref = await createRoom(registry);
+    await join(registry, ref, intentOf('stays'));
+    const other = await createRoom(registry);
+    const { tenant, roomId, roomSessionId } = other;
+    for (let user = 0; user < 20; user += 1) {
+      if (how === 'withdrawn') {
+        const { session } = await admit(registry, other, intentOf(`u${user}`));
+        for (let time = 0; time < 2; time += 1) {
+          await registry.withdrawSession({ ...other, sessionId: session.sessionId });
+        }
+        continue;
+      }
+      const { sessionId } = await join(registry, other, intentOf(`u${user}`));
+      if (how === 'left') await commit(registry, other, { op: 'session.left', sessionId, reason: 'left' });
+      if (how === 'ended') await registry.endSession({ ...other, sessionId }, 'connection_lost');
+    }
+    if (how === 'closed') await registry.closeRoom({ tenant, roomId, roomSessionId, reason: 'closed' });
+    // What is left is of the one that stays, and fades.
+    expect(await reserved()).toBeLessThanOrEqual(1.01);
+    expect(await reserved()).toBeGreaterThan(0.01);
+  });
+});
+
 describe('dead hosts', () => {
   test('the sessions of a lapsed or replaced process are named, then ended with their facts', async () => {
     await registry.registerNode(descriptorOf('n1'), loadOf());

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import {
   roomSpecSchema,
+  type Candidate,
   type LoadReport,
   type NodeDescriptor,
   type SessionRecord,
@@ -9,7 +10,6 @@ import {
 import {
   Registry,
   type AdmitSessionResult,
-  type Candidate,
   type CommitFactResult,
   type FactEnvelope,
   type LifeRef,

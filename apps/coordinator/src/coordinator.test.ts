@@ -2,6 +2,7 @@ import { joinRequestSchema, ProblemError } from '@mediaserver/contracts';
 import { RegistryError } from '@mediaserver/registry';
 import { describe, expect, it } from 'vitest';
 import { pickSession } from './coordinator.ts';
+import { underRequestId } from './request-id.ts';
 import { fakeCoordinator, room, sessionRecord } from './coordinator.test-support.ts';
 
 const request = (more: object = {}) => joinRequestSchema.parse({ userId: 'anna', ...more });
@@ -63,6 +64,32 @@ describe('join', () => {
     });
     expect(control.commands()).toEqual([]);
     expect(registry.listNodes.mock.calls.length).toBeGreaterThan(1);
+  });
+
+  it('answers no_capacity with what the policy left out, and counts the nodes by state', async () => {
+    const { coordinator, registry, metrics } = fakeCoordinator();
+    const [first, second] = await registry.listNodes();
+    if (!first || !second) throw new Error('there are two nodes');
+    registry.listNodes.mockResolvedValue([
+      { ...first, load: { ...first.load, ratio: 0.95 } },
+      { ...second, alive: false },
+    ]);
+    await expect(coordinator.join('default', 'r', request())).rejects.toMatchObject({
+      code: 'no_capacity',
+      message: 'node-1 full, node-2 lease_lapsed',
+    });
+    expect((await metrics.nodes.get()).values.map(({ labels, value }) => [labels.state, value])).toEqual([
+      ['ready', 1],
+      ['stopping', 0],
+      ['lost', 1],
+    ]);
+  });
+
+  it('gives the node the id of the API request it works for', async () => {
+    const { coordinator, control } = fakeCoordinator();
+    await underRequestId('req-1', () => coordinator.join('default', 'r', request()));
+    await coordinator.join('default', 'r', request());
+    expect(control.sent.map(({ requestId }) => requestId)).toEqual(['req-1', undefined]);
   });
 
   it('makes the room anew if it was closed in between, when the caller gave a specification', async () => {

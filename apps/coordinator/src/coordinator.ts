@@ -35,15 +35,8 @@ import {
   type TrackState,
 } from '@mediaserver/contracts';
 import { pause } from '@mediaserver/lifecycle';
-import { chooseNodes, type Candidate } from '@mediaserver/placement';
-import type {
-  AdmitSessionResult,
-  FoundSessions,
-  Refusals,
-  Registry,
-  RoomPlacement,
-  RoomSnapshot,
-} from '@mediaserver/registry';
+import { chooseNodes, type PlacementDecision } from '@mediaserver/placement';
+import type { AdmitSessionResult, FoundSessions, Registry, RoomPlacement, RoomSnapshot } from '@mediaserver/registry';
 import type { CoordinatorMetrics, Logger } from '@mediaserver/telemetry';
 import type { Background } from './background.ts';
 import type { Destination, NodeClient } from './node-client.ts';
@@ -56,6 +49,8 @@ const JOIN_TIMEOUT_MS = 15_000;
 const JOIN_ROUNDS = 3;
 /** How long a join waits for the sessions it replaces to be closed; they are closed in any case. */
 const REPLACE_WAIT_MS = 500;
+/** How many nodes a refusal names. */
+const NAMED_NODES = 10;
 
 export interface UserRef {
   readonly tenant: string;
@@ -95,6 +90,8 @@ export interface CoordinatorParts {
   readonly random?: () => number;
 }
 
+/** Why each node was not taken: by the policy, or by the registry. */
+type NodeReasons = Readonly<Record<string, string>>;
 type Admitted = Extract<AdmitSessionResult, { status: 'admitted' }>;
 
 /**
@@ -133,9 +130,9 @@ export class Coordinator {
   }
 
   async #createRoom(tenant: string, roomId: string, spec: RoomSpec): Promise<{ created: boolean; room: RoomRecord }> {
-    let refusals: Refusals = {};
+    let reasons: NodeReasons = {};
     for (const nodes of [() => this.#parts.nodes.current(), () => this.#parts.nodes.refresh()]) {
-      const candidates = this.#choose(await nodes(), spec, 0);
+      const { candidates, excluded } = this.#choose(await nodes(), spec, 0);
       const result = await this.#parts.registry.createRoom({
         tenant,
         roomId,
@@ -144,9 +141,9 @@ export class Coordinator {
         candidates,
       });
       if (result.status !== 'no_candidate') return { created: result.status === 'created', room: result.room };
-      refusals = result.refusals;
+      reasons = { ...excluded, ...result.refusals };
     }
-    throw this.#noCapacity('room', refusals);
+    throw this.#noCapacity('room', reasons);
   }
 
   async listRooms(tenant: string, query: OperationQuery<'listRooms'>): Promise<RoomList> {
@@ -218,19 +215,20 @@ export class Coordinator {
     if (request.publish && !request.permissions.publish) {
       throw new ProblemError('not_permitted', 'publish is given, but permissions.publish is false');
     }
-    let refusals: Refusals = {};
+    let reasons: NodeReasons = {};
     const avoided = new Set<string>();
     for (let round = 1; round <= JOIN_ROUNDS; round += 1) {
       const placement = await this.#placementFor(tenant, roomId, request.room);
       // A refusal means that the picture of the nodes was too old.
       const nodes = await (round === 1 ? this.#parts.nodes.current() : this.#parts.nodes.refresh());
       const usable = nodes.filter((node) => !avoided.has(node.descriptor.nodeId));
+      const { candidates, excluded } = this.#choose(usable, placement.room.spec, 1, placement);
       const admission = await this.#parts.registry.admitSession({
         tenant,
         roomId,
         roomSessionId: placement.room.roomSessionId,
         session: toIntent(request),
-        candidates: this.#choose(usable, placement.room.spec, 1, placement),
+        candidates,
         joinTimeoutMs: JOIN_TIMEOUT_MS,
       });
       switch (admission.status) {
@@ -241,7 +239,7 @@ export class Coordinator {
         case 'second_device_refused':
           throw new ProblemError(admission.status);
         case 'no_candidate':
-          refusals = admission.refusals;
+          reasons = { ...excluded, ...admission.refusals };
           break;
         case 'admitted': {
           try {
@@ -255,7 +253,7 @@ export class Coordinator {
       }
     }
     if (avoided.size > 0) throw new ProblemError('node_unavailable');
-    throw this.#noCapacity('session', refusals);
+    throw this.#noCapacity('session', reasons);
   }
 
   async #placementFor(tenant: string, roomId: string, spec: RoomSpec | undefined): Promise<RoomPlacement> {
@@ -423,11 +421,12 @@ export class Coordinator {
   // --- Nodes
 
   async listNodes(): Promise<{ nodes: NodeView[] }> {
-    return { nodes: (await this.#parts.nodes.current()).map(toNodeView) };
+    const nodes = (await this.#parts.nodes.current()).map(toNodeView);
+    return { nodes: nodes.toSorted((a, b) => a.nodeId.localeCompare(b.nodeId)) };
   }
 
-  #choose(nodes: readonly NodeRecord[], spec: RoomSpec, weight: number, placement?: RoomPlacement): Candidate[] {
-    const { candidates } = chooseNodes({
+  #choose(nodes: readonly NodeRecord[], spec: RoomSpec, weight: number, placement?: RoomPlacement): PlacementDecision {
+    return chooseNodes({
       nodes,
       strategy: spec.placement.strategy,
       region: spec.region,
@@ -438,13 +437,14 @@ export class Coordinator {
         ? { room: { homeNodeId: placement.room.homeNodeId, sessionsPerNode: placement.sessionsPerNode } }
         : {}),
     });
-    return [...candidates];
   }
 
-  #noCapacity(kind: 'room' | 'session', refusals: Refusals): ProblemError {
+  #noCapacity(kind: 'room' | 'session', reasons: NodeReasons): ProblemError {
     this.#parts.metrics.placementRefusals.inc({ kind });
-    const reasons = Object.entries(refusals).map(([nodeId, reason]) => `${nodeId} ${reason}`);
-    return new ProblemError('no_capacity', reasons.length === 0 ? 'no node is ready' : reasons.join(', '));
+    const named = Object.entries(reasons).map(([nodeId, reason]) => `${nodeId} ${reason}`);
+    const more = named.length > NAMED_NODES ? [`and ${named.length - NAMED_NODES} more`] : [];
+    const detail = [...named.slice(0, NAMED_NODES), ...more].join(', ');
+    return new ProblemError('no_capacity', detail === '' ? 'no node is registered' : detail);
   }
 }
 

@@ -1,4 +1,4 @@
-import type { NodeRecord } from '@mediaserver/contracts';
+import type { Candidate, NodeRecord } from '@mediaserver/contracts';
 
 /** What the placement of one room or session is about. */
 export interface PlacementRequest {
@@ -27,15 +27,6 @@ export interface PlacementLimits {
   /** A room's own nodes are preferred below it. */
   readonly stickyLoad: number;
   readonly maxCandidates: number;
-}
-
-/** A node to try, with what the registry's script checks against the live figures. */
-export interface Candidate {
-  readonly nodeId: string;
-  readonly bootId: string;
-  readonly weight: number;
-  readonly sessionCost: number;
-  readonly maxLoad: number;
 }
 
 export type Exclusion = 'lease_lapsed' | 'not_ready' | 'other_codec_table' | 'other_region' | 'full';

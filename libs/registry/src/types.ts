@@ -1,4 +1,5 @@
 import type {
+  Candidate,
   EventEnvelope,
   LeaveReason,
   Metadata,
@@ -9,21 +10,6 @@ import type {
   SubscribeMode,
   TrackRecord,
 } from '@mediaserver/contracts';
-
-/**
- * One node the pure policy would take, with what the script needs to check it against the live
- * figures: `load.ratio + (reserved + weight) × sessionCost ≤ maxLoad`. The same shape as
- * `@mediaserver/placement` returns.
- */
-export interface Candidate {
-  readonly nodeId: string;
-  readonly bootId: string;
-  /** Sessions to reserve; 0 for a room that nobody has joined yet. */
-  readonly weight: number;
-  /** Predicted share of the node's load that one session takes. */
-  readonly sessionCost: number;
-  readonly maxLoad: number;
-}
 
 /** Why a script did not take a candidate. */
 export const refusalReasons = ['unknown_node', 'other_boot', 'lease_lapsed', 'not_ready', 'full'] as const;

@@ -38,3 +38,17 @@ export interface NodeRecord {
   /** Sessions placed on it that its load report cannot show yet. */
   readonly reserved: number;
 }
+
+/**
+ * One node the pure policy would take, with what the registry's script needs to check it against
+ * the live figures: `load.ratio + (reserved + weight) × sessionCost ≤ maxLoad`.
+ */
+export interface Candidate {
+  readonly nodeId: string;
+  readonly bootId: string;
+  /** Sessions to reserve; 0 for a room that nobody has joined yet. */
+  readonly weight: number;
+  /** Predicted share of the node's load that one session takes. */
+  readonly sessionCost: number;
+  readonly maxLoad: number;
+}

@@ -17,6 +17,21 @@ local function reserve(nodeId, weight)
   end
 end
 
+-- Gives back what is left of a session's reservation: gone, it will not show in the load. To be
+-- called after the session was removed, so that leaving works when Redis is full.
+local function release(s)
+  local placed = s.private.placed
+  local rest = placed and placed.weight * math.exp(-math.max(0, now - placed.at) / C.rampMs) or 0
+  if rest > 0.001 then
+    local reserved = math.max(0, reserved_on(s.head.nodeId) - rest)
+    if reserved < 0.001 then
+      redis.call('HDEL', K.reserved, s.head.nodeId)
+    else
+      redis.call('HSET', K.reserved, s.head.nodeId, string.format('%.4f', reserved) .. ' ' .. int(now))
+    end
+  end
+end
+
 -- nil: alive as this boot; else why not.
 local function why_not_alive(nodeId, bootId)
   local raw = redis.call('HGET', K.status, nodeId)

@@ -37,7 +37,7 @@ if not mine then
     head = { nodeId = A.candidate.nodeId, state = 'joining', joinedAt = A.joinedAt, version = 1 },
     private = {
       userId = A.userId, deviceId = A.deviceId, bootId = A.candidate.bootId, ordinal = ordinal,
-      subscribe = A.subscribe,
+      subscribe = A.subscribe, placed = { at = now, weight = A.candidate.weight },
     },
     body = A.body,
   }

@@ -3,6 +3,7 @@ local room = open_room()
 local s = room and load_session(A.sessionId)
 if s then
   remove_session(A.sessionId, s, A.reason)
+  release(s)
   arm_empty_timeout(room)
   announce()
 end

@@ -10,5 +10,6 @@ if due and tonumber(due) > now then
   return { 'not_due' }
 end
 remove_session(A.sessionId, s)
+release(s)
 arm_empty_timeout(room)
 return { 'withdrawn', redis.call('HGETALL', K.room), session_text(s) }

@@ -7,5 +7,6 @@ if not s then
   return fenced()
 end
 remove_session(A.sessionId, s, A.reason)
+release(s)
 arm_empty_timeout(room)
 return close_fact(room)
