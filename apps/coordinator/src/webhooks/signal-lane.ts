@@ -12,6 +12,8 @@ const ATTEMPTS = 4;
 /** More at once than this are left in Redis, for another replica or to expire. */
 const MAX_IN_FLIGHT = 128;
 const TAKE_BLOCK_MS = 1_000;
+/** Failures are told at most once in this time. */
+const TELL_INTERVAL_MS = 60_000;
 
 export interface SignalLaneParts {
   readonly registry: Pick<Registry, 'takeSignals' | 'getRoom'>;
@@ -43,6 +45,9 @@ export class SignalLane {
   readonly #slots = new Map<string, Slot>();
   readonly #running = new Set<Promise<void>>();
   #loop: Promise<void> = Promise.resolve();
+  /** Signals given up since it was last told. */
+  #failed = 0;
+  #toldAt = -Infinity;
 
   constructor(parts: SignalLaneParts) {
     this.#parts = parts;
@@ -100,6 +105,7 @@ export class SignalLane {
   /** Never rejects. */
   async #deliver(signal: Signal, superseded: () => boolean): Promise<string> {
     const backoff = new Backoff({ initialMs: 100, maxMs: 1_000 });
+    let reason = '';
     for (let attempt = 1; attempt <= ATTEMPTS; attempt += 1) {
       if (superseded()) return 'superseded';
       if (this.#stop.signal.aborted || this.#now() - signal.at > SIGNAL_TTL_MS) return 'expired';
@@ -110,11 +116,22 @@ export class SignalLane {
         return 'ok';
       } catch (error) {
         if (errorCodeOf(error) === 'session_gone') return 'obsolete';
-        this.#parts.log.debug({ sessionId: signal.sessionId, attempt, reason: String(error) }, 'signal not delivered');
+        reason = error instanceof Error ? error.message : String(error);
+        this.#parts.log.debug({ sessionId: signal.sessionId, attempt, reason }, 'signal not delivered');
         await pause(backoff.next(), this.#stop.signal);
       }
     }
+    this.#tellFailure(signal, reason);
     return 'failed';
+  }
+
+  /** The first of a burst at once, then how many more there were. */
+  #tellFailure({ roomId, sessionId }: Signal, reason: string): void {
+    this.#failed += 1;
+    if (this.#now() - this.#toldAt < TELL_INTERVAL_MS) return;
+    this.#parts.log.warn({ roomId, sessionId, failed: this.#failed, reason }, 'signals given up');
+    this.#toldAt = this.#now();
+    this.#failed = 0;
   }
 
   async #render(signal: Signal): Promise<EventEnvelope | null> {
