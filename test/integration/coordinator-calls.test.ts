@@ -9,6 +9,8 @@ import {
   userViewSchema,
   type ErrorCode,
 } from '@mediaserver/contracts';
+import { ControlClient } from '@mediaserver/control';
+import { Registry } from '@mediaserver/registry';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { TestCoordinator, type Answer } from '../support/coordinator-harness.ts';
@@ -508,4 +510,14 @@ it('stores no SDP in Redis', async () => {
   for (const key of await client.keys('*')) values.push(JSON.stringify(await client.dump(key)));
   client.disconnect();
   expect(values.join('')).not.toContain('needle-in-haystack');
+});
+
+it('closes every part, also behind one that fails to', async () => {
+  const own = await TestCoordinator.start({ REDIS_URL: redis.url });
+  vi.spyOn(ControlClient.prototype, 'close').mockRejectedValueOnce(new Error('stuck'));
+  const behind = vi.spyOn(Registry.prototype, 'close');
+  await own.service.close();
+  expect(behind).toHaveBeenCalledOnce();
+  expect(own.log.find((line) => line.includes('failed to close'))).toContain('"part":"control client"');
+  vi.restoreAllMocks();
 });
