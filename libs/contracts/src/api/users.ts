@@ -24,7 +24,7 @@ export const joinRequestSchema = z.strictObject({
   capabilitiesSdp: sdpSchema
     .optional()
     .describe(
-      '`createOffer()` of a throw-away PeerConnection with recvonly audio and video; says what the device can receive.',
+      '`createOffer()` of a throw-away PeerConnection with recvonly audio and video; says what the device can receive. At most 512 KiB.',
     ),
   publish: publishRequestSchema.optional().describe('What the user sends from the start; later by `publish`'),
   subscribe: subscribeModeSchema.default('all').describe('What the user receives of present and later tracks'),
