@@ -17,7 +17,7 @@ import type { NodeFactBody, Registry } from '@mediaserver/registry';
 import type { Logger, NodeMetrics } from '@mediaserver/telemetry';
 import type { NodeConfig } from './config.ts';
 import type { FactOutbox, FactResult } from './fact-outbox.ts';
-import { NodeLink, type LinkOwner } from './node-link.ts';
+import { MemberNode, type MemberNodeOwner } from './member-node.ts';
 import type { PipedParameters } from './pipe-endpoint.ts';
 import { User, type UserOwner } from './user.ts';
 import type { PooledWorker, WorkerPool } from './worker-pool.ts';
@@ -41,17 +41,17 @@ export interface RoomEnvironment {
 }
 
 /**
- * One room as far as this node carries it: its Router, its Users here, and a link to each other
+ * One room as far as this node carries it: its Router, its Users here, and a MemberNode for each other
  * node that carries it too.
  *
  * Invariants:
  * 1. It lives exactly while it has Users, or joins under way (`hold`).
  * 2. `epoch` never falls.
- * 3. Every change of this node's own tracks raises `version` and is told to every link and User.
- * 4. A User sees each track of the room once: its own node's, or another node's through one link.
- * 5. `close()` happens once and ends Users, links and Router, in this order.
+ * 3. Every change of this node's own tracks raises `version` and is told to every MemberNode and User.
+ * 4. A User sees each track of the room once: its own node's, or another node's through its MemberNode.
+ * 5. `close()` happens once and ends Users, MemberNodes and Router, in this order.
  */
-export class Room implements UserOwner, LinkOwner {
+export class Room implements UserOwner, MemberNodeOwner {
   readonly record: RoomRecord;
   readonly router: Router;
   readonly pooled: PooledWorker;
@@ -59,7 +59,7 @@ export class Room implements UserOwner, LinkOwner {
   readonly #log: Logger;
   readonly #onClose: (room: Room) => void;
   readonly #users = new Map<string, User>();
-  readonly #links = new Map<string, NodeLink>();
+  readonly #others = new Map<string, MemberNode>();
   #epoch: number;
   #version: number;
   #holds = 0;
@@ -117,7 +117,7 @@ export class Room implements UserOwner, LinkOwner {
     return this.#users.get(sessionId);
   }
   get pipeCount(): number {
-    return this.#links.values().reduce((count, link) => count + (link.hasPipe ? 1 : 0), 0);
+    return this.#others.values().reduce((count, other) => count + (other.hasPipe ? 1 : 0), 0);
   }
 
   /** @throws ProblemError `stale_epoch` if the command comes from before the last change of assignment. */
@@ -166,10 +166,10 @@ export class Room implements UserOwner, LinkOwner {
   }
 
   tracks(): readonly TrackState[] {
-    const links = [...this.#links.values()].toSorted((a, b) => Number(b.reachable) - Number(a.reachable));
+    const others = [...this.#others.values()].toSorted((a, b) => Number(b.reachable) - Number(a.reachable));
     const known = new Map<string, TrackState>();
     // A user who came back through another node is first here: what a dead node said last does not hide them.
-    for (const track of [...this.#localTracks(), ...links.flatMap((link) => link.tracks)]) {
+    for (const track of [...this.#localTracks(), ...others.flatMap((other) => other.tracks)]) {
       if (!known.has(track.trackId)) known.set(track.trackId, track);
     }
     return [...known.values()];
@@ -180,7 +180,7 @@ export class Room implements UserOwner, LinkOwner {
   }
 
   holds(track: TrackState): boolean {
-    if (track.nodeId !== this.self.nodeId) return this.#links.get(track.nodeId)?.has(track.producerId) ?? false;
+    if (track.nodeId !== this.self.nodeId) return this.#others.get(track.nodeId)?.has(track.producerId) ?? false;
     return this.#localTracks().some(({ producerId }) => producerId === track.producerId);
   }
 
@@ -190,15 +190,15 @@ export class Room implements UserOwner, LinkOwner {
 
   async acquire(track: TrackState): Promise<{ readonly release: () => void }> {
     if (track.nodeId === this.self.nodeId) return { release: () => undefined };
-    const link = this.#links.get(track.nodeId);
-    if (!link) throw new ProblemError('track_not_found', 'the node of the track left');
+    const other = this.#others.get(track.nodeId);
+    if (!other) throw new ProblemError('track_not_found', 'the node of the track left');
     let held = true;
     const release = () => {
-      if (held) link.release(track.producerId);
+      if (held) other.release(track.producerId);
       held = false;
     };
     try {
-      await link.acquire(track.producerId);
+      await other.acquire(track.producerId);
     } catch (error) {
       release();
       throw error;
@@ -208,7 +208,7 @@ export class Room implements UserOwner, LinkOwner {
 
   localTracksChanged(): void {
     this.#version = this.#environment.nextVersion();
-    for (const link of this.#links.values()) link.announce();
+    for (const other of this.#others.values()) other.announce();
     this.remoteTracksChanged();
   }
 
@@ -248,71 +248,71 @@ export class Room implements UserOwner, LinkOwner {
 
   /** Learns of nodes that carry the room, as the registry knows them, and says hello to the new ones. */
   async meet(members: readonly RoomMember[]): Promise<void> {
-    const fresh = members.filter(({ nodeId, bootId }) => this.#links.get(nodeId)?.member.bootId !== bootId);
-    const links = fresh.map((member) => this.#link(member)).filter((link) => link !== null);
-    await Promise.race([Promise.all(links.map((link) => link.hello())), pause(MEET_WAIT_MS)]);
+    const fresh = members.filter(({ nodeId, bootId }) => this.#others.get(nodeId)?.member.bootId !== bootId);
+    const others = fresh.map((member) => this.#other(member)).filter((other) => other !== null);
+    await Promise.race([Promise.all(others.map((other) => other.hello())), pause(MEET_WAIT_MS)]);
   }
 
   /** A node says hello or tells its tracks. */
   sync(state: MemberState, pipe: PipeState | null): ControlResult<'cascade.sync'> {
-    const link = this.#link(state.member);
-    link?.receive(state);
-    link?.comparePipe(pipe);
-    return { state: this.memberState(), pipe: link?.pipeState() ?? null };
+    const other = this.#other(state.member);
+    other?.receive(state);
+    other?.comparePipe(pipe);
+    return { state: this.memberState(), pipe: other?.pipeState() ?? null };
   }
 
-  #link(member: RoomMember): NodeLink | null {
+  #other(member: RoomMember): MemberNode | null {
     if (member.nodeId === this.self.nodeId || this.#closed) return null;
-    const known = this.#links.get(member.nodeId);
+    const known = this.#others.get(member.nodeId);
     if (known?.member.bootId === member.bootId) return known;
     known?.close();
     const { control, config } = this.#environment;
-    const link = new NodeLink({ member, room: this, control, pipe: config.pipe, log: this.#log });
-    this.#links.set(member.nodeId, link);
-    return link;
+    const other = new MemberNode({ member, room: this, control, pipe: config.pipe, log: this.#log });
+    this.#others.set(member.nodeId, other);
+    return other;
   }
 
   /** Another node left this room. */
   forgetNode(nodeId: string, version: number): void {
-    const link = this.#links.get(nodeId);
-    if (link && version >= link.remoteVersion) this.forgetLink(link);
+    const other = this.#others.get(nodeId);
+    if (other && version >= other.remoteVersion) this.forgetMember(other);
   }
 
-  forgetLink(link: NodeLink): void {
-    link.close();
-    if (this.#links.get(link.member.nodeId) !== link) return;
-    this.#links.delete(link.member.nodeId);
+  forgetMember(other: MemberNode): void {
+    other.close();
+    if (this.#others.get(other.member.nodeId) !== other) return;
+    this.#others.delete(other.member.nodeId);
     this.remoteTracksChanged();
   }
 
   acceptPipe(from: RoomMember, pipeId: string, end: PipeEnd): Promise<PipeEnd> {
-    return this.#linkOf(from).acceptPipe(pipeId, end);
+    return this.#otherOf(from).acceptPipe(pipeId, end);
   }
 
   openPipe(from: RoomMember): Promise<void> {
-    return this.#linkOf(from).openPipeForPeer();
+    return this.#otherOf(from).openPipeOnRequest();
   }
 
   dropPipe(nodeId: string): void {
-    this.#links.get(nodeId)?.dropPipe();
+    this.#others.get(nodeId)?.dropPipe();
   }
 
   /** @throws ProblemError `track_not_found` */
   async pipeProducer(nodeId: string, producerId: string): Promise<PipedParameters> {
-    const link = this.#links.get(nodeId);
+    const other = this.#others.get(nodeId);
     const own = this.#localTracks().some((track) => track.producerId === producerId);
-    if (!link || !own) throw new ProblemError('track_not_found');
-    return link.send(producerId);
+    if (!other || !own) throw new ProblemError('track_not_found');
+    return other.send(producerId);
   }
 
   unpipeProducer(nodeId: string, producerId: string): void {
-    this.#links.get(nodeId)?.stopSending(producerId);
+    this.#others.get(nodeId)?.stopSending(producerId);
   }
 
-  #linkOf(member: RoomMember): NodeLink {
-    const link = this.#link(member);
-    if (!link) throw new ProblemError('room_not_hosted');
-    return link;
+  #otherOf(member: RoomMember): MemberNode {
+    const other = this.#other(member);
+    if (!other) throw new ProblemError('room_not_hosted');
+    return other;
   }
 
   // ── End ──────────────────────────────────────────────────────────────────────────────────────
@@ -325,8 +325,8 @@ export class Room implements UserOwner, LinkOwner {
     if (this.#closed) return;
     this.#closed = true;
     for (const user of this.#users.values()) user.close(reason);
-    for (const link of this.#links.values()) void link.leave();
-    this.#links.clear();
+    for (const other of this.#others.values()) void other.leave();
+    this.#others.clear();
     this.router.close();
     this.#log.info({ reason }, 'room closed on this node');
     this.#onClose(this);

@@ -1,1 +1,1 @@
-export * from './plan-link.ts';
+export * from './plan-pipe.ts';

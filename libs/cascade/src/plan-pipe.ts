@@ -16,7 +16,7 @@ export interface PipedProducer {
   readonly unusedSince: number | null;
 }
 
-export interface LinkView {
+export interface PipeView {
   /** Tracks the other node has, by producer id. */
   readonly offered: ReadonlyMap<string, { readonly paused: boolean }>;
   /** Producer ids that users of this node want. */
@@ -31,21 +31,21 @@ export interface LinkView {
   } | null;
 }
 
-export type LinkStep =
+export type PipeStep =
   | { readonly type: 'openPipe' }
   | { readonly type: 'closePipe' }
   | { readonly type: 'pipe' | 'unpipe' | 'pause' | 'resume' | 'drop'; readonly producerId: string };
 
-export interface LinkPlan {
+export interface PipePlan {
   /** To be run in this order. `drop` is local: the other node closed the producer already. */
-  readonly steps: readonly LinkStep[];
+  readonly steps: readonly PipeStep[];
   /** When to plan again although nothing happened, Unix ms; null if only a change can give new steps. */
   readonly wakeAt: number | null;
 }
 
 /** @param now Unix ms. @param lingerMs how long something unused is kept. */
-export function planLink(view: LinkView, now: number, lingerMs: number): LinkPlan {
-  const steps: LinkStep[] = [];
+export function planPipe(view: PipeView, now: number, lingerMs: number): PipePlan {
+  const steps: PipeStep[] = [];
   const deadlines: number[] = [];
   const piped = view.pipe?.piped ?? new Map<string, PipedProducer>();
   let kept = 0;

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { planLink, type LinkStep, type LinkView, type PipedProducer } from './plan-link.ts';
+import { planPipe, type PipeStep, type PipeView, type PipedProducer } from './plan-pipe.ts';
 
 const LINGER = 10_000;
 const NOW = 1_000_000;
@@ -9,7 +9,7 @@ const view = (parts: {
   offered?: Record<string, boolean>;
   wanted?: string[];
   pipe?: { piped?: Record<string, PipedProducer>; sending?: number; idleSince?: number | null } | null;
-}): LinkView => ({
+}): PipeView => ({
   offered: new Map(Object.entries(parts.offered ?? {}).map(([id, paused]) => [id, { paused }])),
   wanted: new Set(parts.wanted ?? []),
   pipe: parts.pipe
@@ -21,9 +21,9 @@ const view = (parts: {
     : null,
 });
 
-describe('planLink', () => {
+describe('planPipe', () => {
   it('opens the pipe for the first wanted track, and pipes nothing that nobody wants', () => {
-    expect(planLink(view({ offered: { a: false, b: false }, wanted: ['a'] }), NOW, LINGER).steps).toEqual([
+    expect(planPipe(view({ offered: { a: false, b: false }, wanted: ['a'] }), NOW, LINGER).steps).toEqual([
       { type: 'openPipe' },
       { type: 'pipe', producerId: 'a' },
     ]);
@@ -31,9 +31,9 @@ describe('planLink', () => {
 
   it('invariant 3: keeps an unused producer for the linger time', () => {
     const unused = { paused: false, unusedSince: NOW - LINGER + 1 };
-    const plan = planLink(view({ offered: { a: false }, pipe: { piped: { a: unused } } }), NOW, LINGER);
+    const plan = planPipe(view({ offered: { a: false }, pipe: { piped: { a: unused } } }), NOW, LINGER);
     expect(plan).toEqual({ steps: [], wakeAt: NOW + 1 });
-    expect(planLink(view({ offered: { a: false }, pipe: { piped: { a: unused } } }), NOW + 1, LINGER).steps).toEqual([
+    expect(planPipe(view({ offered: { a: false }, pipe: { piped: { a: unused } } }), NOW + 1, LINGER).steps).toEqual([
       { type: 'unpipe', producerId: 'a' },
     ]);
   });
@@ -41,7 +41,7 @@ describe('planLink', () => {
   it('follows pause and resume of the other node', () => {
     const piped = { a: { paused: false, unusedSince: null }, b: { paused: true, unusedSince: null } };
     expect(
-      planLink(view({ offered: { a: true, b: false }, wanted: ['a', 'b'], pipe: { piped } }), NOW, LINGER).steps,
+      planPipe(view({ offered: { a: true, b: false }, wanted: ['a', 'b'], pipe: { piped } }), NOW, LINGER).steps,
     ).toEqual([
       { type: 'pause', producerId: 'a' },
       { type: 'resume', producerId: 'b' },
@@ -50,8 +50,8 @@ describe('planLink', () => {
 
   it('invariant 4: leaves a pipe open that still sends', () => {
     const idle = { idleSince: NOW - LINGER };
-    expect(planLink(view({ pipe: { ...idle, sending: 1 } }), NOW, LINGER).steps).toEqual([]);
-    expect(planLink(view({ pipe: idle }), NOW, LINGER).steps).toEqual([{ type: 'closePipe' }]);
+    expect(planPipe(view({ pipe: { ...idle, sending: 1 } }), NOW, LINGER).steps).toEqual([]);
+    expect(planPipe(view({ pipe: idle }), NOW, LINGER).steps).toEqual([{ type: 'closePipe' }]);
   });
 });
 
@@ -77,7 +77,7 @@ const viewArbitrary = fc
   .map(view);
 
 /** What the node's shell makes of the steps. */
-function run(before: LinkView, steps: readonly LinkStep[]): LinkView {
+function run(before: PipeView, steps: readonly PipeStep[]): PipeView {
   let open = before.pipe !== null;
   const piped = new Map(before.pipe?.piped);
   for (const step of steps) {
@@ -100,13 +100,13 @@ function run(before: LinkView, steps: readonly LinkStep[]): LinkView {
   return { ...before, pipe: open ? { piped, sending, idleSince } : null };
 }
 
-describe('planLink, for any view', () => {
+describe('planPipe, for any view', () => {
   it('invariant 5: running the steps leaves nothing to do', () => {
     fc.assert(
       fc.property(viewArbitrary, (before) => {
-        const after = run(before, planLink(before, NOW, LINGER).steps);
+        const after = run(before, planPipe(before, NOW, LINGER).steps);
         // The pipe itself may have become idle just now, and is then kept for a while.
-        expect(planLink(after, NOW, LINGER).steps).toEqual([]);
+        expect(planPipe(after, NOW, LINGER).steps).toEqual([]);
       }),
     );
   });
@@ -114,7 +114,7 @@ describe('planLink, for any view', () => {
   it('invariant 1: afterwards exactly what is wanted and offered is piped, plus what lingers', () => {
     fc.assert(
       fc.property(viewArbitrary, (before) => {
-        const { steps } = planLink(before, NOW, LINGER);
+        const { steps } = planPipe(before, NOW, LINGER);
         const piped = run(before, steps).pipe?.piped ?? new Map();
         for (const id of before.wanted) expect(piped.has(id)).toBe(before.offered.has(id));
         for (const id of piped.keys()) expect(before.offered.has(id)).toBe(true);
@@ -125,7 +125,7 @@ describe('planLink, for any view', () => {
   it('wakes up only in the future', () => {
     fc.assert(
       fc.property(viewArbitrary, (before) => {
-        const { wakeAt } = planLink(before, NOW, LINGER);
+        const { wakeAt } = planPipe(before, NOW, LINGER);
         expect(wakeAt === null || wakeAt > NOW).toBe(true);
       }),
     );

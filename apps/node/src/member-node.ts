@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { Producer, Router } from 'mediasoup/types';
-import { planLink, type LinkStep, type LinkView } from '@mediaserver/cascade';
+import { planPipe, type PipeStep, type PipeView } from '@mediaserver/cascade';
 import {
   ProblemError,
   type ControlCommand,
@@ -28,8 +28,8 @@ const CALL_TIMEOUT_MS = 3_000;
 /** A difference between both sides' views of the Pipe is acted on once it lasts this long: longer than any call. */
 const DOUBT_MS = 5_000;
 
-/** What a link needs of its Room. */
-export interface LinkOwner {
+/** What a MemberNode needs of its Room. */
+export interface MemberNodeOwner {
   readonly roomSessionId: string;
   readonly epoch: number;
   readonly router: Router;
@@ -39,7 +39,7 @@ export interface LinkOwner {
   /** The other node's tracks changed. */
   remoteTracksChanged(): void;
   /** The other node left the room or is gone. */
-  forgetLink(link: NodeLink): void;
+  forgetMember(other: MemberNode): void;
 }
 
 interface Waiter {
@@ -53,14 +53,14 @@ interface Waiter {
  *
  * Invariants:
  * 1. The other node's tracks are those of its newest state; an older state is ignored.
- * 2. Steps of a plan run one after the other; whatever fails is planned again after a while.
+ * 2. The Pipe opens before and closes after what runs through it; whatever fails is planned again after a while.
  * 3. The node with the lower id opens the Pipe, the other asks it to: there is never more than one.
  * 4. A track is piped only while a user here wants it, and `PIPE_LINGER_MS` longer.
  * 5. After `close()` nothing of it is left: no Pipe half, no timer, no waiting promise.
  */
-export class NodeLink {
+export class MemberNode {
   readonly member: RoomMember;
-  readonly #room: LinkOwner;
+  readonly #room: MemberNodeOwner;
   readonly #control: ControlClient;
   readonly #pipeConfig: NodeConfig['pipe'];
   readonly #log: Logger;
@@ -85,7 +85,7 @@ export class NodeLink {
 
   constructor(options: {
     member: RoomMember;
-    room: LinkOwner;
+    room: MemberNodeOwner;
     control: ControlClient;
     pipe: NodeConfig['pipe'];
     log: Logger;
@@ -94,7 +94,7 @@ export class NodeLink {
     this.#room = options.room;
     this.#control = options.control;
     this.#pipeConfig = options.pipe;
-    this.#log = options.log.child({ peerNodeId: options.member.nodeId, roomSessionId: options.room.roomSessionId });
+    this.#log = options.log.child({ otherNodeId: options.member.nodeId, roomSessionId: options.room.roomSessionId });
     void this.#syncLoop();
     void this.#planLoop();
   }
@@ -190,7 +190,7 @@ export class NodeLink {
     const gone = code === 'wrong_boot' || (code === 'room_not_hosted' && since >= LOST_AFTER_MS);
     if (gone || since >= FORGET_AFTER_MS) {
       this.#log.info({ code }, 'a node left the room without a word');
-      this.#room.forgetLink(this);
+      this.#room.forgetMember(this);
     } else if (!this.#lost && since >= LOST_AFTER_MS) {
       this.#lost = true;
       this.#log.warn({ code }, 'a node of the room does not answer; its tracks are withdrawn');
@@ -203,10 +203,10 @@ export class NodeLink {
   /**
    * Makes a producer of the other node available on this Router and keeps it while it is used.
    * Each successful or failed call must be followed by one `release`.
-   * @throws Error if the track ends or the link closes first.
+   * @throws Error if the track ends or the other node leaves first.
    */
   async acquire(producerId: string): Promise<void> {
-    if (this.closed) throw new Error('the link is closed');
+    if (this.closed) throw new Error('the other node left the room');
     this.#users.set(producerId, (this.#users.get(producerId) ?? 0) + 1);
     this.#unusedSince.delete(producerId);
     if (this.#endpoint?.received.has(producerId)) return;
@@ -233,7 +233,7 @@ export class NodeLink {
     this.#planWakeup.notify();
   }
 
-  #view(): LinkView {
+  #view(): PipeView {
     const offered = new Map([...this.#tracks.values()].map(({ producerId, paused }) => [producerId, { paused }]));
     const wanted = new Set(this.#users.keys());
     const endpoint = this.#endpoint;
@@ -254,7 +254,7 @@ export class NodeLink {
     const backoff = new Backoff({ initialMs: 50, maxMs: 2_000 });
     while (!this.closed) {
       const now = Date.now();
-      const { steps, wakeAt } = planLink(this.#view(), now, this.#pipeConfig.lingerMs);
+      const { steps, wakeAt } = planPipe(this.#view(), now, this.#pipeConfig.lingerMs);
       if (steps.length === 0) {
         backoff.reset();
         await this.#planWakeup.wait(wakeAt === null ? null : Math.max(0, wakeAt - now), this.#stop.signal);
@@ -272,15 +272,15 @@ export class NodeLink {
   }
 
   /** The Pipe opens first and closes last; between, what happens to one producer does not wait for another. */
-  async #runAll(steps: readonly LinkStep[]): Promise<void> {
-    const isPipeStep = ({ type }: LinkStep) => type === 'openPipe' || type === 'closePipe';
+  async #runAll(steps: readonly PipeStep[]): Promise<void> {
+    const isPipeStep = ({ type }: PipeStep) => type === 'openPipe' || type === 'closePipe';
     for (const step of steps.filter(({ type }) => type === 'openPipe')) await this.#run(step);
     const results = await Promise.allSettled(steps.filter((step) => !isPipeStep(step)).map((step) => this.#run(step)));
     for (const result of results) if (result.status === 'rejected') throw result.reason;
     for (const step of steps.filter(({ type }) => type === 'closePipe')) await this.#run(step);
   }
 
-  async #run(step: LinkStep): Promise<void> {
+  async #run(step: PipeStep): Promise<void> {
     switch (step.type) {
       case 'openPipe':
         await (this.#opensPipes ? this.#openPipe() : this.#askForPipe());
@@ -376,7 +376,7 @@ export class NodeLink {
     const endpoint = await PipeEndpoint.create(pipeId, this.#room.router, this.#pipeConfig);
     if (this.closed) {
       endpoint.close();
-      throw new Error('the link is closed');
+      throw new Error('the other node left the room');
     }
     return endpoint;
   }
@@ -384,7 +384,7 @@ export class NodeLink {
   #use(endpoint: PipeEndpoint): void {
     if (this.closed || endpoint.closed) {
       endpoint.close();
-      throw new Error('the link is closed');
+      throw new Error('the other node left the room');
     }
     this.#endpoint?.close();
     this.#endpoint = endpoint;
@@ -416,7 +416,7 @@ export class NodeLink {
   }
 
   /** It has no half and must not open one: open the Pipe, in place of any earlier. */
-  async openPipeForPeer(): Promise<void> {
+  async openPipeOnRequest(): Promise<void> {
     if (!this.#opensPipes) throw new ProblemError('invalid_request', 'the node with the lower id opens the pipe');
     await this.#openPipe();
   }
@@ -500,7 +500,7 @@ export class NodeLink {
     this.#endpoint?.close();
     this.#endpoint = null;
     for (const waiters of this.#waiters.values()) {
-      for (const waiter of waiters) waiter.reject(new Error('the link is closed'));
+      for (const waiter of waiters) waiter.reject(new Error('the other node left the room'));
     }
     this.#waiters.clear();
   }
