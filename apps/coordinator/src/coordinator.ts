@@ -526,5 +526,5 @@ function toRoomView({ room, sessions, tracks, nodes, lastSeq }: RoomSnapshot): R
 
 function toNodeView({ descriptor, state, alive, load }: NodeRecord): NodeView {
   const { nodeId, bootId, region, version, workers } = descriptor;
-  return { nodeId, bootId, region, version, state, alive, load: { ...load, workers } };
+  return { nodeId, bootId, region, version, state: alive ? state : 'lost', alive, load: { ...load, workers } };
 }

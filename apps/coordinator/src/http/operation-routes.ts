@@ -10,7 +10,7 @@ import {
   type OperationQuery,
 } from '@mediaserver/contracts';
 import express, { Router, type Request, type RequestHandler } from 'express';
-import type { z } from 'zod';
+import { z } from 'zod';
 import type { Caller } from './auth.ts';
 import { underRequestId } from '../request-id.ts';
 import { contextOf } from './request-context.ts';
@@ -76,10 +76,24 @@ function operationHandler<Id extends OperationId>(
       body: parse(body, hasBody(id) ? jsonBody(request) : null, 'body'),
     };
     const answer = await underRequestId(context.requestId, () => handlers[id](call));
+    context.ids = { ...checked, ...idsMade(answer.body) };
     response.status(answer.status);
     if (answer.body === null) response.end();
     else response.json(answer.body);
   };
+}
+
+const idsMadeSchema = z.object({
+  roomId: z.string().optional(),
+  user: z.object({ userId: z.string(), sessionId: z.string(), nodeId: z.string() }).optional(),
+});
+
+/** Ids that a call made, for its log line: a room's, or a new session's with the node it is on. */
+function idsMade(answer: unknown): Readonly<Record<string, unknown>> {
+  const parsed = idsMadeSchema.safeParse(answer);
+  if (!parsed.success) return {};
+  const { roomId, user } = parsed.data;
+  return { ...(roomId === undefined ? {} : { roomId }), ...user };
 }
 
 /** First, so that a body that cannot be read is logged and counted under its operation. */

@@ -48,7 +48,7 @@ export function requestContext(log: Logger, metrics: CoordinatorMetrics): Reques
       }
       const fields = {
         requestId: context.requestId,
-        operation: context.operation ?? 'none',
+        ...(context.operation ? { operation: context.operation } : { path: request.path }),
         method: request.method,
         status,
         ms: Math.round(seconds * 10_000) / 10,

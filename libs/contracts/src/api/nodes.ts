@@ -5,7 +5,7 @@ export const nodeSchema = z.object({
   bootId: z.string(),
   region: z.string().nullable(),
   version: z.string(),
-  state: z.string().describe('`ready | stopping`.'),
+  state: z.string().describe('`ready | stopping | lost`.'),
   alive: z.boolean(),
   load: z.object({
     ratio: z.number().describe('0 = idle, 1 = all its Workers are busy.'),

@@ -16,7 +16,7 @@ export const roomNodeSchema = z.object({
 export const roomSummarySchema = z.object({
   roomId: z.string(),
   roomSessionId: z.string().describe('This life of the room; closed and created again it has another'),
-  state: z.string(),
+  state: z.string().describe('`open`.'),
   createdAt: z.iso.datetime(),
   version: z.number().int(),
   spec: roomSpecSchema.loose(),

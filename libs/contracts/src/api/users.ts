@@ -59,7 +59,9 @@ export const joinResultSchema = z.object({
   publish: publishResultSchema.nullable().describe('Null if the request had no `publish`'),
   subscribe: subscribeOfferSchema
     .nullable()
-    .describe('Null while there is nothing to receive; offers then come as `subscribe.offer` signals'),
+    .describe(
+      'Null if the user does not subscribe. With nothing to receive yet it is an offer without tracks: answer it all the same, so that the connection stands when the first track comes',
+    ),
   iceServers: z.array(iceServerSchema),
   iceServersExpireAt: z.iso.datetime().nullable(),
   lastSeq: z
