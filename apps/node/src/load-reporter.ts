@@ -5,6 +5,8 @@ import type { Logger, NodeMetrics } from '@mediaserver/telemetry';
 import type { WorkerPool } from './worker-pool.ts';
 
 const HEARTBEAT_MS = 1_000;
+/** Load is measured over at least this, ms. */
+const MIN_SAMPLE_MS = 200;
 /** A Worker that does not answer within this counts as fully loaded, ms. */
 const WORKER_ANSWER_MS = 500;
 /** Longer than a lease: a process that was killed and started again must outwait its own former life, ms. */
@@ -38,7 +40,9 @@ export class LoadReporter {
   #lastCpu: { atMs: number; process: number; workers: Map<number, number | null> } | null = null;
   #beating: Promise<void> = Promise.resolve();
   #failing = false;
-  #forgotten = false;
+  #asking: Promise<void> | null = null;
+  #registeredAt = 0;
+  #ratio = 0;
 
   constructor(options: {
     registry: Registry;
@@ -56,9 +60,12 @@ export class LoadReporter {
     this.#log = options.log;
   }
 
-  /** Whether the registry ever lost what it knew of this process (flushed, failed over). */
-  get forgotten(): boolean {
-    return this.#forgotten;
+  /**
+   * When the registry last took this process as new to it, Unix ms: at the start, or after it lost
+   * its memory. What it says of sessions from before is not to be believed.
+   */
+  get registeredAt(): number {
+    return this.#registeredAt;
   }
 
   /**
@@ -75,7 +82,10 @@ export class LoadReporter {
     const deadline = performance.now() + DUPLICATE_WAIT_MS;
     for (;;) {
       const result = await this.#registry.registerNode(this.#descriptor, await this.#sample(), this.#state);
-      if (result === 'ok') return;
+      if (result === 'ok') {
+        this.#registeredAt = Date.now();
+        return;
+      }
       if (performance.now() >= deadline || this.#stop.signal.aborted) {
         throw new Error(`another live node is called ${nodeId}: give each node its own NODE_ID`);
       }
@@ -99,11 +109,16 @@ export class LoadReporter {
     }
   }
 
-  async #heartbeat(): Promise<void> {
+  /** One at a time: who asks while one is under way gets its outcome. */
+  #heartbeat(): Promise<void> {
+    this.#asking ??= this.#renew().finally(() => (this.#asking = null));
+    return this.#asking;
+  }
+
+  async #renew(): Promise<void> {
     const { nodeId, bootId } = this.#descriptor;
     const result = await this.#registry.heartbeat(nodeId, bootId, await this.#sample(), this.#state);
     if (result === 'ok') return;
-    this.#forgotten = true;
     this.#log.warn('the registry does not know this node any more; registering again');
     await this.#register();
   }
@@ -124,42 +139,43 @@ export class LoadReporter {
     );
     const now = { atMs, process: (user + system) / 1000, workers: new Map(usages) };
     const last = this.#lastCpu;
-    this.#lastCpu = now;
-
-    let ratio = 0;
-    if (last && atMs > last.atMs) {
-      const elapsed = atMs - last.atMs;
+    const elapsed = last ? atMs - last.atMs : 0;
+    if (!last) this.#lastCpu = now;
+    // CPU time comes in whole ms: over too short a time it says nothing.
+    if (last && elapsed >= MIN_SAMPLE_MS) {
+      this.#lastCpu = now;
       const shares = [...now.workers].map(([pid, used]) =>
         used === null ? 1 : Math.max(0, used - (last.workers.get(pid) ?? used)) / elapsed,
       );
       const workers = shares.reduce((sum, share) => sum + share, 0) / this.#pool.size;
-      ratio = Math.max(workers, (now.process - last.process) / elapsed);
+      this.#ratio = Math.max(workers, (now.process - last.process) / elapsed);
     }
+    const ratio = this.#ratio;
     this.#metrics.loadRatio.set(ratio);
     const { rooms, sessions, producers, consumers } = this.#counts();
     return { ratio, rooms, sessions, producers, consumers };
   }
 
   /**
-   * Asks the registry whether it still knows this process. False also if it cannot be asked, or ever
-   * lost its memory: then what it says of this process' sessions is not to be believed.
+   * Asks whether the registry's memory reaches back to `since`, Unix ms. False also if it cannot be
+   * asked: then what it says of this process' sessions is not to be believed.
    */
-  async isRemembered(): Promise<boolean> {
-    if (this.#forgotten) return false;
+  async isRemembered(since: number): Promise<boolean> {
     try {
       await this.#heartbeat();
     } catch (error) {
       this.#log.info({ err: error }, 'the registry does not say whether it knows this node');
       return false;
     }
-    return !this.#forgotten;
+    return since >= this.#registeredAt;
   }
 
   /** From now on nothing new is placed here. */
   async announceStopping(): Promise<void> {
     this.#state = 'stopping';
-    const { nodeId, bootId } = this.#descriptor;
-    await this.#registry.heartbeat(nodeId, bootId, await this.#sample(), this.#state);
+    // One that is under way may still say otherwise.
+    await this.#asking?.catch(() => undefined);
+    await this.#heartbeat();
   }
 
   /** Stops beating and takes the node out of the registry. Idempotent. */

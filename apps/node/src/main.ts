@@ -15,6 +15,8 @@ import { WorkerPool } from './worker-pool.ts';
 
 /** Facts of the last moments are waited for this long at the end, ms. */
 const OUTBOX_FLUSH_MS = 3_000;
+/** Signals this close together are one, ms. */
+const SAME_SIGNAL_MS = 500;
 
 async function run(): Promise<void> {
   const config = loadConfig(process.env);
@@ -35,7 +37,7 @@ async function run(): Promise<void> {
     control,
     metrics,
     log,
-    isRemembered: () => reporter.isRemembered(),
+    isRemembered: (since) => reporter.isRemembered(since),
   });
   const descriptor: NodeDescriptor = {
     nodeId,
@@ -52,6 +54,7 @@ async function run(): Promise<void> {
 
   let registered = false;
   let stopping = false;
+  let stoppingSince = 0;
   const controlServer = await listen(createControlApp(application, bootId, log, metrics), {
     ...config.control,
     setting: 'CONTROL_PORT',
@@ -73,6 +76,7 @@ async function run(): Promise<void> {
 
   const stop = async (signal: string) => {
     stopping = true;
+    stoppingSince = Date.now();
     log.info({ signal }, 'stopping');
     await reporter
       .announceStopping()
@@ -87,6 +91,8 @@ async function run(): Promise<void> {
   };
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.on(signal, () => {
+      // One Ctrl-C may come twice: from the terminal, and from a parent that passes it on.
+      if (stopping && Date.now() - stoppingSince < SAME_SIGNAL_MS) return;
       if (stopping) {
         log.warn({ signal }, 'told to stop once more: ending at once');
         process.exit(1);

@@ -442,31 +442,37 @@ export class MemberNode {
   // ── Both sides' views of the Pipe ────────────────────────────────────────────────────────────
 
   pipeState(): PipeState | null {
-    return this.#endpoint && { pipeId: this.#endpoint.pipeId, receiving: [...this.#endpoint.received.keys()] };
+    const endpoint = this.#endpoint;
+    return (
+      endpoint && { pipeId: endpoint.pipeId, receiving: [...endpoint.received.keys()], sending: [...endpoint.sending] }
+    );
   }
 
   /**
-   * Mends what a lost message left: a half whose other half is gone is closed, and what the other
-   * side does not receive is not sent. Differences that are only under way settle before `DOUBT_MS`.
+   * Mends what a lost message left: a half whose other half is gone is closed, what the other side
+   * does not receive is not sent, and what it does not send is asked for anew. Differences that are
+   * only under way settle before `DOUBT_MS`.
    */
   comparePipe(theirs: PipeState | null): void {
     const endpoint = this.#endpoint;
-    const differs = new Set<string>();
-    if (endpoint && theirs?.pipeId !== endpoint.pipeId) differs.add(endpoint.pipeId);
+    const mends = new Map<string, () => void>();
+    if (endpoint && theirs?.pipeId !== endpoint.pipeId) mends.set(`pipe ${endpoint.pipeId}`, () => endpoint.close());
     else if (endpoint && theirs) {
-      for (const id of endpoint.sending) if (!theirs.receiving.includes(id)) differs.add(id);
+      const unreceived = [...endpoint.sending].filter((id) => !theirs.receiving.includes(id));
+      for (const id of unreceived) mends.set(`sent ${id}`, () => this.stopSending(id));
+      const unsent = [...endpoint.received].filter(([id]) => !theirs.sending.includes(id));
+      for (const [id, producer] of unsent) mends.set(`received ${id}`, () => producer.close());
     }
-    for (const id of this.#doubts.keys()) if (!differs.has(id)) this.#doubts.delete(id);
-    for (const id of differs) {
-      const since = this.#doubts.get(id);
+    for (const what of this.#doubts.keys()) if (!mends.has(what)) this.#doubts.delete(what);
+    for (const [what, mend] of mends) {
+      const since = this.#doubts.get(what);
       if (since === undefined) {
-        this.#doubts.set(id, Date.now());
+        this.#doubts.set(what, Date.now());
         this.#syncWakeup.notify();
       } else if (Date.now() - since >= DOUBT_MS) {
-        this.#doubts.delete(id);
-        this.#log.warn({ id }, 'the two ends of a pipe differ; mending it');
-        if (id === endpoint?.pipeId) endpoint.close();
-        else this.stopSending(id);
+        this.#doubts.delete(what);
+        this.#log.warn({ what }, 'the two ends of a pipe differ; mending it');
+        mend();
       }
     }
   }

@@ -12,7 +12,7 @@ const SWEEP_MS = 10_000;
  *
  * Invariants:
  * 1. A session is ended only after it was missing twice in a row.
- * 2. Nothing is ended once the registry has lost its memory: then the node is right and not Redis.
+ * 2. No session is ended that is older than the registry's memory: there the node is right and not Redis.
  */
 export class OrphanSweep {
   readonly #registry: Registry;
@@ -44,7 +44,7 @@ export class OrphanSweep {
   async #loop(): Promise<void> {
     while (!this.#stop.signal.aborted) {
       await pause(SWEEP_MS, this.#stop.signal);
-      if (this.#stop.signal.aborted || this.#reporter.forgotten) continue;
+      if (this.#stop.signal.aborted) return;
       try {
         await this.#sweep();
       } catch (error) {
@@ -57,7 +57,8 @@ export class OrphanSweep {
     const here = this.#application.sessions;
     if (here.size === 0) return;
     const hosted = await this.#registry.hostedSessions(this.#identity.nodeId, this.#identity.bootId);
-    const missing = [...here].filter(([sessionId]) => !hosted.has(sessionId));
+    const { registeredAt } = this.#reporter;
+    const missing = [...here].filter(([id, { joinedAt }]) => !hosted.has(id) && joinedAt >= registeredAt);
     for (const [sessionId, user] of missing) {
       if (!this.#missing.has(sessionId)) continue;
       this.#log.warn({ sessionId }, 'the registry ended a session without this node hearing of it');

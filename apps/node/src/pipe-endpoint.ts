@@ -1,5 +1,5 @@
 import type { Consumer, PipeTransport, Producer, Router } from 'mediasoup/types';
-import type { ControlResult, PipeEnd } from '@mediaserver/contracts';
+import { ProblemError, type ControlResult, type PipeEnd } from '@mediaserver/contracts';
 import type { NodeConfig } from './config.ts';
 
 /** Bursts of a whole room cross a pipe at once, so its socket buffers are large, bytes. */
@@ -90,7 +90,9 @@ export class PipeEndpoint {
   /** Starts sending a producer of this Router. */
   async send(producerId: string): Promise<PipedParameters> {
     const sent = this.#sent.get(producerId) ?? this.#consume(producerId);
-    const { kind, rtpParameters, producerPaused } = await sent;
+    const consumer = await sent;
+    if (consumer.closed) throw new ProblemError('track_not_found', 'it was given up meanwhile');
+    const { kind, rtpParameters, producerPaused } = consumer;
     return { kind, rtpParameters, paused: producerPaused };
   }
 
@@ -105,7 +107,8 @@ export class PipeEndpoint {
   }
 
   async stopSending(producerId: string): Promise<void> {
-    const consumer = await this.#sent.get(producerId);
+    // What could not be sent needs no stopping.
+    const consumer = await this.#sent.get(producerId)?.catch(() => undefined);
     consumer?.close();
   }
 

@@ -34,8 +34,8 @@ export interface RoomEnvironment {
   readonly control: ControlClient;
   readonly metrics: NodeMetrics;
   readonly log: Logger;
-  /** Whether the registry still knows this process; if not, the node is right and not Redis. */
-  readonly isRemembered: () => Promise<boolean>;
+  /** Whether the registry's memory reaches back to `since`, Unix ms; if not, the node is right and not Redis. */
+  readonly isRemembered: (since: number) => Promise<boolean>;
   /** Rises with every call, over all Rooms of this process: a Room made anew is never older. */
   nextVersion(): number;
 }
@@ -143,6 +143,7 @@ export class Room implements UserOwner, MemberNodeOwner {
   /** Makes a User, publishes and subscribes for it. On failure nothing of it is left and nobody was told. */
   async addUser(params: ControlParams<'session.create'>, deadline: number): Promise<ControlResult<'session.create'>> {
     const { session, publish, capabilitiesSdp } = params;
+    if (this.#closed) throw new ProblemError('session_gone', 'the room closed while the session was made');
     const user = new User(session, this, this.#log, this.#environment.metrics);
     this.#users.set(session.sessionId, user);
     try {
@@ -158,7 +159,7 @@ export class Room implements UserOwner, MemberNodeOwner {
       this.#log.info({ userId, sessionId, tracks: user.tracks.length }, 'session joined');
       return { publish: published, subscribe: offer, lastSeq: joined.lastSeq };
     } catch (error) {
-      const ended = user.closed;
+      const ended = user.closed || this.#closed;
       user.close('connection_lost');
       if (ended) throw new ProblemError('session_gone', 'the session ended while it was made');
       throw error;
@@ -184,8 +185,8 @@ export class Room implements UserOwner, MemberNodeOwner {
     return this.#localTracks().some(({ producerId }) => producerId === track.producerId);
   }
 
-  isFenced(): Promise<boolean> {
-    return this.#environment.isRemembered();
+  isFenced(since: number): Promise<boolean> {
+    return this.#environment.isRemembered(since);
   }
 
   async acquire(track: TrackState): Promise<{ readonly release: () => void }> {

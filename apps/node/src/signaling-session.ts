@@ -261,8 +261,8 @@ export class SignalingSession {
     return subscribe === 'all' || (subscribe === 'audio' && kind === 'audio');
   }
 
-  async #acquire(subscription: Subscription): Promise<void> {
-    try {
+  #acquire(subscription: Subscription): Promise<void> {
+    return this.#orRetry(subscription, async () => {
       const { release } = await this.#room.acquire(subscription.track);
       if (subscription.dropped) {
         release();
@@ -270,12 +270,17 @@ export class SignalingSession {
       }
       subscription.release = release;
       await this.#subQueue.run(() => this.#consume(subscription));
+    });
+  }
+
+  /** Never rejects: what fails for one track is tried again a little later, and holds up no other. */
+  async #orRetry(subscription: Subscription, work: () => Promise<void>): Promise<void> {
+    try {
+      await work();
     } catch (error) {
       if (subscription.dropped || this.#closed) return;
-      this.#log.info(
-        { err: error, trackId: subscription.track.trackId },
-        'a track could not be subscribed; trying again',
-      );
+      const { trackId } = subscription.track;
+      this.#log.info({ err: error, trackId }, 'a track could not be subscribed; trying again');
       this.#drop(subscription);
       setTimeout(() => this.tracksChanged(), RETRY_MS).unref();
     }
@@ -449,7 +454,9 @@ export class SignalingSession {
     }
     const probed = !this.#sub.capabilities && applied.capabilities;
     this.#sub = applied.state;
-    if (probed) for (const subscription of this.#subscriptions.values()) await this.#consume(subscription);
+    // Those still on their way are consumed when they arrive.
+    const arrived = probed ? [...this.#subscriptions.values()].filter(({ release }) => release !== null) : [];
+    for (const subscription of arrived) await this.#orRetry(subscription, () => this.#consume(subscription));
     const next = await this.#makeOffer();
     return {
       next,

@@ -48,8 +48,8 @@ export interface UserOwner {
   tracks(): readonly TrackState[];
   /** Whether the track's producer is on this Router now. */
   holds(track: TrackState): boolean;
-  /** Whether Redis, having refused a fact of this session, is to be believed. */
-  isFenced(): Promise<boolean>;
+  /** Whether Redis, having refused a fact of a session that joined at `since` (Unix ms), is to be believed. */
+  isFenced(since: number): Promise<boolean>;
   /** Makes a track consumable on this Router; `release` once it is not used any more. */
   acquire(track: TrackState): Promise<{ readonly release: () => void }>;
   /** A track of this User appeared, changed or ended. */
@@ -95,6 +95,7 @@ export class User {
   #left: Promise<unknown> = Promise.resolve();
   #announced = false;
   #joined = false;
+  #joinedAt = 0;
   #closed = false;
 
   constructor(session: SessionRecord, room: UserOwner, log: Logger, metrics: NodeMetrics) {
@@ -110,6 +111,11 @@ export class User {
 
   get tracks(): readonly TrackState[] {
     return this.#announced ? [...this.#tracks.values()].map(({ state }) => state) : [];
+  }
+
+  /** When it was told to Redis, Unix ms. */
+  get joinedAt(): number {
+    return this.#joinedAt;
   }
 
   /** Whether Redis has it as joined. */
@@ -129,6 +135,7 @@ export class User {
   /** The session stands: from now on its tracks are told to Redis and to the room. */
   async announce(): Promise<FactResult> {
     this.#announced = true;
+    this.#joinedAt = Date.now();
     this.#armDeadline();
     const joined = this.#commit({ op: 'session.joined', sessionId: this.session.sessionId });
     for (const { state } of this.#tracks.values()) void this.#commit({ op: 'track.created', track: state });
@@ -141,7 +148,7 @@ export class User {
   async #commit(body: NodeFactBody): Promise<FactResult> {
     const result = await this.#room.commit(body);
     // Redis says this session lives elsewhere or nowhere: what is left of it here ends.
-    if (result.status === 'fenced' && !this.#closed && (await this.#room.isFenced())) {
+    if (result.status === 'fenced' && !this.#closed && (await this.#room.isFenced(this.#joinedAt))) {
       this.#log.warn({ op: body.op }, 'the session is not on this node any more; closing it');
       this.close(null);
     }

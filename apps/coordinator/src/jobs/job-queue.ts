@@ -32,7 +32,7 @@ export function openJobsConnection(url: string, name: string, log: Logger): Redi
 
 /** Commands would pile up in memory meanwhile. */
 export function isAway(connection: Redis): boolean {
-  return ['reconnecting', 'close', 'end'].includes(connection.status);
+  return connection.status !== 'ready';
 }
 
 /** @param connection shared by all queues; the processor's own blocking connection is made from it. */

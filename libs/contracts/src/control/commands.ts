@@ -59,6 +59,8 @@ export const pipeStateSchema = z.object({
   pipeId: z.string(),
   /** Producers this side receives through it. */
   receiving: z.array(z.string()),
+  /** Producers this side sends through it. */
+  sending: z.array(z.string()),
 });
 export type PipeState = z.infer<typeof pipeStateSchema>;
 
