@@ -320,3 +320,22 @@ it('a call goes on while Redis stands still, and is told of afterwards', async (
     return present.length === 2 && muted && tracks.some(({ trackId }) => trackId === 'anna:screen');
   });
 });
+
+it('a call goes on when Redis has lost its memory, whatever it then refuses', async () => {
+  const roomId = await newRoom();
+  await join(roomId, 'anna', 'microphone');
+  const boris = await join(roomId, 'boris', 'microphone');
+  await boris.flows('anna:microphone');
+  await redis.flushall();
+  // A lost connection is a fact, and a Redis that knows nothing of the session refuses it.
+  boris.pub.close();
+  const node = boris.joined.user.nodeId;
+  await eventually('the node was told that it is not known', () =>
+    cluster.logs(node).some((line) => line.includes('does not know this node any more')),
+  );
+  await eventually('both nodes are known again', async () => {
+    const { nodes } = await api.call<{ nodes: NodeView[] }>('GET', '/nodes');
+    return nodes.filter(({ alive }) => alive).length === 2;
+  });
+  await boris.flows('anna:microphone');
+});
