@@ -41,7 +41,7 @@ export function paintCamera(portrait: Portrait): void {
   function shape(draw: CanvasRenderingContext2D, fill: string | CanvasGradient, path: string): void {
     draw.fillStyle = fill;
     const outline = new Path2D(path);
-    // oxlint-disable-next-line unicorn/no-array-fill-with-reference-type -- not an array
+    // oxlint-disable-next-line unicorn/no-array-fill-with-reference-type -- a canvas, whose fill draws a path; not an array
     draw.fill(outline);
   }
   function oval(

@@ -16,6 +16,7 @@ import {
   type SubscribeOffer,
   type TrackState,
 } from '@mediaserver/contracts';
+import { SerialQueue } from '@mediaserver/lifecycle';
 import { Registry } from '@mediaserver/registry';
 import express from 'express';
 
@@ -43,6 +44,8 @@ export class FakeNode {
   readonly #results = new Map<string, Promise<unknown>>();
   #timer: NodeJS.Timeout | null = null;
   #nodeSeq = 0;
+  /** One fact at a time, as the registry demands of nodes: a number that comes late counts as a repeat. */
+  readonly #facts = new SerialQueue();
 
   private constructor(descriptor: NodeDescriptor, registry: Registry, server: Server) {
     this.descriptor = descriptor;
@@ -96,9 +99,11 @@ export class FakeNode {
   ): Promise<number> {
     const { tenant, roomId, roomSessionId } = session.room;
     const { nodeId, bootId } = this.descriptor;
-    this.#nodeSeq += 1;
-    const where = { tenant, roomId, roomSessionId, nodeId, bootId, nodeSeq: this.#nodeSeq };
-    const result = await this.registry.commitFact({ ...where, ...body, sessionId: session.session.sessionId });
+    const where = { tenant, roomId, roomSessionId, nodeId, bootId };
+    const { sessionId } = session.session;
+    const result = await this.#facts.run(() =>
+      this.registry.commitFact({ ...where, nodeSeq: (this.#nodeSeq += 1), ...body, sessionId }),
+    );
     if (result.status === 'fenced') throw new ProblemError('session_gone');
     return result.lastSeq;
   }
@@ -121,9 +126,10 @@ export class FakeNode {
       mutedByUser: false,
       mutedByModerator: false,
     };
-    this.#nodeSeq += 1;
-    const where = { tenant, roomId, roomSessionId, nodeId, bootId, nodeSeq: this.#nodeSeq };
-    await this.registry.commitFact({ ...where, op: 'track.created', track });
+    const where = { tenant, roomId, roomSessionId, nodeId, bootId };
+    await this.#facts.run(() =>
+      this.registry.commitFact({ ...where, nodeSeq: (this.#nodeSeq += 1), op: 'track.created', track }),
+    );
     this.tracks.add(track.trackId);
     return track;
   }

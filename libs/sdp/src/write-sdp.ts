@@ -17,8 +17,7 @@ export class SdpLines {
   readonly #lines: string[] = [];
 
   add(line: string): this {
-    // oxlint-disable-next-line no-control-regex -- control characters are what is looked for
-    if (/[\u0000-\u001f\u007f]/.test(line)) {
+    if (/\p{Cc}/u.test(line)) {
       throw new SdpError('invalid_identifier', 'A name has control characters');
     }
     this.#lines.push(line);

@@ -48,6 +48,7 @@ export class SignalLane {
   /** Signals given up since it was last told. */
   #failed = 0;
   #toldAt = -Infinity;
+  #lastFailure: { roomId: string; sessionId: string; reason: string } | null = null;
 
   constructor(parts: SignalLaneParts) {
     this.#parts = parts;
@@ -61,6 +62,7 @@ export class SignalLane {
   async #take(): Promise<void> {
     const backoff = new Backoff({ initialMs: 100, maxMs: 2_000 });
     while (!this.#stop.signal.aborted) {
+      this.#tellFailures();
       if (this.#running.size >= MAX_IN_FLIGHT) {
         await Promise.race(this.#running);
         continue;
@@ -125,11 +127,16 @@ export class SignalLane {
     return 'failed';
   }
 
-  /** The first of a burst at once, then how many more there were. */
+  /** The first of a burst at once, then once a minute how many more there were; the rest at the end. */
   #tellFailure({ roomId, sessionId }: Signal, reason: string): void {
     this.#failed += 1;
-    if (this.#now() - this.#toldAt < TELL_INTERVAL_MS) return;
-    this.#parts.log.warn({ roomId, sessionId, failed: this.#failed, reason }, 'signals given up');
+    this.#lastFailure = { roomId, sessionId, reason };
+    this.#tellFailures();
+  }
+
+  #tellFailures(sinceMs = TELL_INTERVAL_MS): void {
+    if (this.#failed === 0 || this.#now() - this.#toldAt < sinceMs) return;
+    this.#parts.log.warn({ ...this.#lastFailure, failed: this.#failed }, 'signals given up');
     this.#toldAt = this.#now();
     this.#failed = 0;
   }
@@ -158,5 +165,6 @@ export class SignalLane {
     this.#stop.abort();
     await this.#loop;
     await Promise.all(this.#running);
+    this.#tellFailures(0);
   }
 }
