@@ -5,6 +5,7 @@ export * from './api/room-spec.ts';
 export * from './api/rooms.ts';
 export * from './api/users.ts';
 export * from './api/media.ts';
+export * from './api/data-messages.ts';
 export * from './api/nodes.ts';
 export * from './api/events.ts';
 export * from './api/operations.ts';

@@ -41,6 +41,7 @@ export const sdpErrorCodes = {
   client_rejected: entry(422, 'The client refused the media section'),
   track_changed: entry(409, 'A live media section was given another source'),
   data_on_pub_unsupported: entry(422, 'Data channels are not on the publishing connection'),
+  data_unsupported: entry(422, 'The data section of the answer cannot be used'),
 } as const satisfies Record<string, CodeEntry>;
 export type SdpErrorCode = keyof typeof sdpErrorCodes;
 

@@ -2,12 +2,14 @@ export * from './types.ts';
 export { SdpError } from './sdp-error.ts';
 export { routerCodecs } from './router-codecs.ts';
 export { routerRtpCapabilities } from './ortc.ts';
+export { clientProfile, clientProfiles, type ClientProfile } from './client-profile.ts';
 export { deviceCapabilities } from './device-capabilities.ts';
 export { createPubState, producerClosed, type PubState } from './pub-state.ts';
 export { planPublish, type ApplyPlan, type PublishInput, type PublishPlan, type ReplayPlan } from './pub-plan.ts';
 export { abandonPublish, completePublish, type PublishAnswer, type PublishOutcome } from './pub-complete.ts';
 export {
   addConsumer,
+  canRestartIce,
   createSubState,
   currentOffer,
   isDirty,
@@ -16,6 +18,7 @@ export {
   offerUrgency,
   releaseSection,
   removeConsumer,
+  renewOffer,
   reserveSection,
   restartIce,
   setConsumerPaused,

@@ -1,5 +1,8 @@
 import { MAX_SDP_BYTES } from '@mediaserver/contracts';
 
+/** The one SCTP port mediasoup knows, for both ends. */
+export const SCTP_PORT = 5000;
+
 /** Bounds on what a client may write. They hold before parsing, so that work per request is bounded too. */
 export const limits = {
   bytes: MAX_SDP_BYTES,

@@ -43,6 +43,7 @@ export function parseSdp(text: string): SdpDocument {
     origin: parseOrigin(sessionLines),
     bundles: session.bundles,
     extmapAllowMixed: session.extmapAllowMixed,
+    hasMsidSemantic: session.hasMsidSemantic,
     iceOptions: session.iceOptions,
     transport: session.transport(),
     media,
@@ -99,6 +100,7 @@ const TOKEN = /^[\x21-\x7e]+$/;
 class AttributeReader {
   direction: SdpDirection | undefined;
   extmapAllowMixed = false;
+  hasMsidSemantic = false;
   readonly iceOptions: string[] = [];
   readonly bundles: string[][] = [];
   readonly #mLine: string | undefined;
@@ -149,6 +151,9 @@ class AttributeReader {
         break;
       case 'extmap-allow-mixed':
         this.extmapAllowMixed = true;
+        break;
+      case 'msid-semantic':
+        this.hasMsidSemantic = true;
         break;
       case 'rtcp-mux':
       case 'rtcp-rsize':

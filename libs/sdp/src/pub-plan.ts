@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import type { PublishTrack } from '@mediaserver/contracts';
 import { limits } from './limits.ts';
 import { parseSdp } from './parse-sdp.ts';
 import { planSection, type SectionPlan } from './pub-section.ts';
@@ -15,12 +16,12 @@ import {
 import type { SdpDocument, SdpMedia } from './sdp-document.ts';
 import { SdpError } from './sdp-error.ts';
 import { checkBundleNumbers } from './bundle-numbers.ts';
-import type { NegotiationContext, PubAction, PublishTrackOptions, PubSectionResult, SdpWarning } from './types.ts';
+import type { NegotiationContext, PubAction, PubSectionResult, SdpWarning } from './types.ts';
 
 export interface PublishInput extends NegotiationContext {
   readonly sdp: string;
   /** One for each section that starts to send; sections already live may be left out. */
-  readonly tracks: readonly PublishTrackOptions[];
+  readonly tracks: readonly PublishTrack[];
 }
 
 /** The same offer was answered already (case 25): send this again, do nothing. */
@@ -165,11 +166,8 @@ function transportIsLost(state: PubState, document: SdpDocument, remote: RemoteT
   return isNew && remote.iceUfrag !== iceUfrag;
 }
 
-function tracksByMid(
-  tracks: readonly PublishTrackOptions[],
-  document: SdpDocument,
-): ReadonlyMap<string, PublishTrackOptions> {
-  const byMid = new Map<string, PublishTrackOptions>();
+function tracksByMid(tracks: readonly PublishTrack[], document: SdpDocument): ReadonlyMap<string, PublishTrack> {
+  const byMid = new Map<string, PublishTrack>();
   for (const track of tracks) {
     if (track.mid.length > limits.midLength || !document.media.some(({ mid }) => mid === track.mid)) {
       throw new SdpError('unknown_track_mid', 'tracks names a mid that is not in the SDP', track.mid);

@@ -1,4 +1,4 @@
-import { CODEC_TABLE, type MediaKind, type SdpErrorCode } from '@mediaserver/contracts';
+import { CODEC_TABLE, type MediaKind, type PublishTrack, type SdpErrorCode } from '@mediaserver/contracts';
 import type { RtcpFeedback, RtpParameters } from 'mediasoup/types';
 import { allowedRouterCodecs, commonCodecs, routerRtxOf, rtpmapText, type CommonCodec } from './codecs.ts';
 import { sectionEncodings } from './encodings.ts';
@@ -14,7 +14,7 @@ import type { LivePubSection, PubSection } from './pub-state.ts';
 import { isRtpKind, requireMid } from './remote-transport.ts';
 import type { SdpMedia } from './sdp-document.ts';
 import { SdpError } from './sdp-error.ts';
-import type { NegotiationContext, PubAction, PublishTrackOptions, PubSectionStatus, SdpWarning } from './types.ts';
+import type { NegotiationContext, PubAction, PubSectionStatus, SdpWarning } from './types.ts';
 import type { WrittenCodec } from './write-sdp.ts';
 
 export interface SectionInput {
@@ -26,7 +26,7 @@ export interface SectionInput {
   readonly transportLost: boolean;
   /** Whether it carries the transport of all (RFC 9143 §7): it must not get port 0. */
   readonly isTagged: boolean;
-  readonly track: PublishTrackOptions | undefined;
+  readonly track: PublishTrack | undefined;
   readonly mixedAllowed: boolean;
   readonly context: NegotiationContext;
 }
@@ -73,22 +73,28 @@ export function planSection(input: SectionInput): SectionPlan {
   return sending(input, mid, section.kind, codec, known);
 }
 
-/** A codec once chosen stays while its payload type does; else the client's first (RFC 3264 §8.3.2). */
+/**
+ * The codec asked for by name, if the section has it. Otherwise one once chosen stays while its payload type does;
+ * else the client's first (RFC 3264 §8.3.2).
+ */
 function chooseCodec(
-  { section, context }: SectionInput,
+  { section, context, track }: SectionInput,
   kind: MediaKind,
   known: LivePubSection | undefined,
 ): CommonCodec | undefined {
-  let first: CommonCodec | undefined;
-  for (const codec of commonCodecs(
-    section,
-    kind,
-    allowedRouterCodecs(context.routerRtpCapabilities, kind, context.codecs),
-  )) {
-    if (!known || codec.payloadType === known.rtpParameters.codecs[0]?.payloadType) return codec;
-    first ??= codec;
+  const allowed = allowedRouterCodecs(context.routerRtpCapabilities, kind, context.codecs);
+  const chosen = known?.rtpParameters.codecs[0]?.payloadType;
+  const wanted = track?.codec && `${kind}/${track.codec}`.toLowerCase();
+  // Generated one by one: most sections need no more than their first.
+  let best: { readonly codec: CommonCodec; readonly rank: number } | undefined;
+  for (const codec of commonCodecs(section, kind, allowed)) {
+    const isWanted = wanted === undefined || codec.codec.mimeType.toLowerCase() === wanted;
+    const isChosen = chosen === undefined || codec.payloadType === chosen;
+    const rank = (isWanted ? 2 : 0) + (isChosen ? 1 : 0);
+    if (rank === 3) return codec;
+    if (!best || rank > best.rank) best = { codec, rank };
   }
-  return first;
+  return best?.codec;
 }
 
 function sending(
@@ -307,7 +313,7 @@ function cnameOf(section: SdpMedia): string | undefined {
 /** What we, receiving, want of the client: its own wishes as a receiver (Firefox' `max-fs`) are not repeated. */
 function answerParameters(
   { codec, routerCodec }: CommonCodec,
-  track: PublishTrackOptions | undefined,
+  track: PublishTrack | undefined,
 ): Record<string, unknown> {
   const offered = parseFmtp('');
   for (const name of ANSWERED_PARAMETERS[routerCodec.mimeType.toLowerCase()] ?? []) {
@@ -315,8 +321,8 @@ function answerParameters(
     if (typeof value === 'string' || typeof value === 'number') offered[name] = value;
   }
   if (routerCodec.mimeType.toLowerCase() !== 'audio/opus') return offered;
-  const stereo = track?.opusStereo ?? Number(codec.parameters?.['sprop-stereo'] ?? 0) === 1;
-  return { ...offered, ...(stereo ? { stereo: 1 } : {}), ...(track?.opusDtx ? { usedtx: 1 } : {}) };
+  const stereo = track?.stereo ?? Number(codec.parameters?.['sprop-stereo'] ?? 0) === 1;
+  return { ...offered, ...(stereo ? { stereo: 1 } : {}), ...(track?.dtx ? { usedtx: 1 } : {}) };
 }
 
 /** By codec: parameters that the answer repeats. Codecs are those of the table. */

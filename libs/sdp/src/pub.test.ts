@@ -1,5 +1,13 @@
 import { describe, expect, test } from 'vitest';
-import { abandonPublish, createPubState, planPublish, producerClosed, type ProduceAction } from './index.ts';
+import type { PublishTrack } from '@mediaserver/contracts';
+import {
+  abandonPublish,
+  createPubState,
+  planPublish,
+  producerClosed,
+  type ProduceAction,
+  type PubState,
+} from './index.ts';
 import { parseFmtp } from './fmtp.ts';
 import { parseSdp } from './parse-sdp.ts';
 import {
@@ -268,11 +276,29 @@ describe('codecs', () => {
   });
 
   test('case 44: Opus options and maxBitrate stand in the answer', () => {
-    const tracks = [{ mid: '0', source: 'mic', opusStereo: true, opusDtx: true, maxBitrate: 64_000 }];
+    const tracks = [{ mid: '0', source: 'mic', stereo: true, dtx: true, maxBitrate: 64_000 }];
     const { sdp } = publish(offer([audio()]), { tracks });
     expect(sdp).toContain('a=fmtp:111 minptime=10;useinbandfec=1;stereo=1;usedtx=1\r\n');
     expect(sdp).toContain('b=TIAS:64000\r\n');
     expect(publish(offer([audio()])).sdp).toContain('a=fmtp:111 minptime=10;useinbandfec=1\r\n');
+  });
+
+  test('a codec asked for by name goes before the client’s own order, and before the one chosen earlier', () => {
+    const text = chromium('02-av-sendonly');
+    const codecOf = (codec: PublishTrack['codec'], state?: PubState, codecs = context.codecs) => {
+      const [voice, picture] = tracksOf(text);
+      const tracks = voice && picture ? [voice, codec ? { ...picture, codec } : picture] : [];
+      const answer = publish(text, { tracks, codecs, ...(state ? { state } : {}) });
+      return { answer, name: linesOf(sectionText(answer.sdp, 1), 'a=rtpmap')[0]?.split(/[ /]/)[1] };
+    };
+    expect(codecOf(undefined).name).toBe('VP8');
+    const { answer, name } = codecOf('H264');
+    expect(name).toBe('H264');
+    expect(codecOf(undefined, answer.state).name).toBe('H264');
+    const changed = codecOf('AV1', answer.state);
+    expect(changed.name).toBe('AV1');
+    expect(changed.answer.plan.actions.map(({ type }) => type)).toEqual(['closeProducer', 'produce']);
+    expect(codecOf('VP9', undefined, ['opus', 'VP8']).name).toBe('VP8');
   });
 });
 

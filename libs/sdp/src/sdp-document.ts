@@ -7,6 +7,8 @@ export interface SdpDocument {
   /** Mids of each `a=group:BUNDLE` (RFC 9143 §7). */
   readonly bundles: readonly (readonly string[])[];
   readonly extmapAllowMixed: boolean;
+  /** Whether `a=msid-semantic` stands at session level (draft-ietf-mmusic-msid-16; RFC 8830 dropped it). */
+  readonly hasMsidSemantic: boolean;
   readonly iceOptions: readonly string[];
   readonly transport: SdpTransportAttributes;
   readonly media: readonly SdpMedia[];

@@ -1,6 +1,6 @@
 /** Fixtures and stand-ins for the tests of this library. */
 import { readFileSync } from 'node:fs';
-import type { CodecName, MediaKind } from '@mediaserver/contracts';
+import type { CodecName, MediaKind, PublishTrack } from '@mediaserver/contracts';
 import * as ortc from 'mediasoup/ortc';
 import type { RtpCapabilities, RtpParameters } from 'mediasoup/types';
 import {
@@ -14,7 +14,6 @@ import {
   type NegotiationContext,
   type ProduceAction,
   type PublishAnswer,
-  type PublishTrackOptions,
   type PubState,
 } from './index.ts';
 
@@ -25,6 +24,10 @@ export interface RecordedSdp {
   readonly client: string;
   readonly scenario: string;
   readonly role: 'offer' | 'answer';
+  /** How the client was brought to write it. */
+  readonly how: string;
+  /** Of an answer: the server's offer. */
+  readonly offer?: string;
 }
 
 export function recordedSdps(): RecordedSdp[] {
@@ -188,13 +191,13 @@ export function offer(sections: readonly SectionSpec[], spec: OfferSpec = {}): s
 // ── Publishing ──────────────────────────────────────────────────────────────────────────────────
 
 /** A source for every section that has a mid; a=mid is read naively on purpose. */
-export function tracksOf(sdp: string): PublishTrackOptions[] {
+export function tracksOf(sdp: string): PublishTrack[] {
   return [...sdp.matchAll(/^a=mid:(\S+)/gm)].map(([, mid = ''], index) => ({ mid, source: `source-${index}` }));
 }
 
 export interface PlanOptions extends Partial<NegotiationContext> {
   readonly state?: PubState;
-  readonly tracks?: readonly PublishTrackOptions[];
+  readonly tracks?: readonly PublishTrack[];
 }
 
 export function plan(sdp: string, options: PlanOptions = {}): ApplyPlan {

@@ -14,9 +14,10 @@ interface ClientLine {
 
 /**
  * A strict client of subscribe offers: refuses (fails the test) whatever libwebrtc, Firefox or Safari refuse, and
- * answers as they do.
+ * answers as they do. One that `grows` refuses what webrtcbin cannot follow, and writes no session attributes.
  */
 export class SimulatedSubscriber {
+  readonly #grows: boolean;
   lines: ClientLine[] = [];
   readonly #payloadTypes = new Map<number, string>();
   readonly #extensions = new Map<number, string>();
@@ -26,6 +27,14 @@ export class SimulatedSubscriber {
 
   /** Mids it now receives. */
   receiving: string[] = [];
+  /** Whether the data channels' section is there and taken. */
+  hasData = false;
+  /** The section whose transport all use; one that goes takes it along. */
+  #taggedMid: string | undefined;
+
+  constructor({ grows = false } = {}) {
+    this.#grows = grows;
+  }
 
   answer(offer: SubscribeOffer, reactions: Readonly<Record<string, Reaction>> = {}): string {
     expect(offer.revision).toBeGreaterThan(this.#revision);
@@ -44,33 +53,37 @@ export class SimulatedSubscriber {
       const before = this.lines[index];
       if (before) {
         expect(kind).toBe(before.kind);
-        if (before.mid !== mid) expect(before.stopped).toBe(true);
+        if (before.mid !== mid) expect([before.stopped, this.#grows]).toEqual([true, false]);
         else if (before.stopped) expect(port).toBe(0);
       }
       if (before?.mid !== mid) expect(this.#mids.has(mid)).toBe(false);
       this.#mids.add(mid);
       expect(mid.length).toBeLessThanOrEqual(8);
       const text = sectionText(offer.sdp, index);
-      for (const line of ['a=setup:actpass', 'a=ice-ufrag:', 'a=ice-pwd:', 'a=rtcp-mux', 'a=rtpmap:'])
-        expect(text).toContain(line);
+      const own = kind === 'application' ? ['a=sctp-port:5000\r\n'] : ['a=rtcp-mux\r\n', 'a=rtpmap:'];
+      for (const line of ['a=setup:actpass', 'a=ice-ufrag:', 'a=ice-pwd:', ...own]) expect(text).toContain(line);
+      if (mid === this.#taggedMid) expect(port).toBe(9);
       this.#checkNumbers(text, payloadTypes, extmaps);
       this.#checkMsid(mid, text);
 
       const reaction = reactions[mid] ?? 'accept';
       const taken = port === 0 ? reaction === 'revive' : reaction !== 'reject';
       const receives = taken && port !== 0 && direction === 'sendonly' && reaction !== 'inactive';
+      if (kind === 'application') this.hasData = taken;
       if (receives) this.receiving.push(mid);
       if (taken) bundle.push(mid);
       lines.push({ mid, kind, stopped: port === 0 || reaction === 'reject' });
       parts.push(this.#section(text, taken, receives));
     }
     this.lines = lines;
+    this.#taggedMid ??= bundle[0];
     const head = [
       'v=0',
       `o=- 77 ${offer.revision} IN IP4 127.0.0.1`,
       's=-',
       't=0 0',
       ...(bundle.length > 0 ? [`a=group:BUNDLE ${bundle.join(' ')}`] : []),
+      ...(this.#grows ? [] : ['a=msid-semantic: WMS']),
     ];
     return `${head.join('\r\n')}\r\na=fingerprint:sha-256 ${hash('5C', 32)}\r\n${parts.join('')}`;
   }

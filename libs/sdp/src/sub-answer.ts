@@ -1,10 +1,13 @@
 import type { SdpErrorCode } from '@mediaserver/contracts';
 import type { RtpCapabilities } from 'mediasoup/types';
+import { profileOf } from './client-profile.ts';
 import { capabilitiesOf } from './device-capabilities.ts';
+import { SCTP_PORT } from './limits.ts';
 import { parseSdp } from './parse-sdp.ts';
 import {
   checkMids,
   remoteTransport,
+  requireMid,
   sameCertificate,
   taggedSection,
   type RemoteTransport,
@@ -46,12 +49,13 @@ export function applyAnswer(state: SubState, input: ApplyAnswerInput): AppliedAn
   const connection = connect(state.connection, document, accepted);
 
   const answered = outstanding.lines.map((offered, index) =>
-    answerLine(offered, state.lines[index], document.media[index]),
+    answerLine(offered, state.lines[index], document.media[index], state.data),
   );
   const lines = answered.map(({ line }) => line);
   const sections = answered.flatMap(({ result }) => (result ? [result] : []));
   const probed = outstanding.lines.some(({ role }) => role === 'probe') ? capabilitiesOf(document, input) : null;
   const actions: SubAction[] = answered.flatMap(({ actions }) => actions);
+  const data = answered.find((line) => line.data !== undefined)?.data ?? state.data;
   if (connection && !state.connection) {
     const role = connection.remoteSetup === 'active' ? 'client' : 'server';
     actions.unshift({ type: 'connect', dtlsParameters: { role, fingerprints: [...connection.fingerprints] } });
@@ -61,6 +65,8 @@ export function applyAnswer(state: SubState, input: ApplyAnswerInput): AppliedAn
       ...state,
       phase: 'idle',
       capabilities: state.capabilities ?? probed,
+      profile: state.profile ?? profileOf(document),
+      data,
       lines,
       outstanding: null,
       connection,
@@ -103,8 +109,8 @@ function checkSections(document: SdpDocument, offered: readonly OfferedLine[]): 
 /** What the client takes. A section we closed may come back with a port (aiortc, GStreamer): it means nothing. */
 function acceptedSections(document: SdpDocument, offered: readonly OfferedLine[]): SdpMedia[] {
   const accepted = document.media.filter(({ port, index }) => port !== 0 && offered[index]?.role !== 'closed');
-  for (const { rtcpMux, mid } of accepted) {
-    if (!rtcpMux) throw new SdpError('rtcp_mux_required', 'a=rtcp-mux is missing', mid);
+  for (const { rtcpMux, mid, kind } of accepted) {
+    if (!rtcpMux && kind !== 'application') throw new SdpError('rtcp_mux_required', 'a=rtcp-mux is missing', mid);
   }
   return accepted;
 }
@@ -115,11 +121,15 @@ function connect(
   document: SdpDocument,
   accepted: readonly SdpMedia[],
 ): SubConnection | null {
-  if (accepted.length === 0) return before;
+  if (before && !accepted.some(({ mid }) => mid === before.taggedMid)) {
+    const message = 'The answer refuses the section that carries the transport: make a new PeerConnection';
+    throw new SdpError('answer_mismatch', message, before.taggedMid);
+  }
+  if (accepted.length === 0) return null;
   const remote: RemoteTransport = remoteTransport(document, taggedSection(document, accepted));
   const { setup, fingerprints, tagged } = remote;
   if (setup === 'actpass') throw new SdpError('bad_setup', 'An answer cannot be actpass', tagged.mid);
-  if (!before) return { fingerprints, remoteSetup: setup };
+  if (!before) return { fingerprints, remoteSetup: setup, taggedMid: requireMid(tagged) };
   if (!sameCertificate(before.fingerprints, fingerprints)) {
     throw new SdpError('dtls_fingerprint_changed', 'The certificate changed: this is a new PeerConnection', tagged.mid);
   }
@@ -132,10 +142,17 @@ interface AnsweredLine {
   readonly line: SubLine;
   readonly actions: readonly SubAction[];
   readonly result: SubSectionResult | null;
+  /** What became of the data channels, if this is their section and that changed. */
+  readonly data?: SubState['data'];
 }
 
 /** Joins what was offered, what is now (a consumer may be gone), and what the client says. */
-function answerLine(offered: OfferedLine, now: SubLine | undefined, section: SdpMedia | undefined): AnsweredLine {
+function answerLine(
+  offered: OfferedLine,
+  now: SubLine | undefined,
+  section: SdpMedia | undefined,
+  data: SubState['data'],
+): AnsweredLine {
   if (!now || !section) throw new TypeError('The lines of state and offer differ');
   const refused = section.port === 0;
   switch (offered.role) {
@@ -143,6 +160,7 @@ function answerLine(offered: OfferedLine, now: SubLine | undefined, section: Sdp
       if (now.phase !== 'closed') return { line: now, actions: [], result: null };
       return settled({ ...now, phase: 'free' }, offered, 'closed');
     case 'anchor':
+      if (data === 'wanted' && offered.kind === 'application') return answerData(now, section);
       return { line: { ...now, phase: refused ? 'dead' : 'anchor' }, actions: [], result: null };
     case 'probe':
       return { line: { ...now, phase: refused ? 'free' : 'probe' }, actions: [], result: null };
@@ -154,6 +172,21 @@ function answerLine(offered: OfferedLine, now: SubLine | undefined, section: Sdp
   const code = incompatibility(now.entry, offered, section);
   if (code) return closed(now, now.entry, 'closing', code);
   return accepted(now, now.entry, section);
+}
+
+/** Data channels are made once the client accepted their section, or never (RFC 8841 §5.3; case 45). */
+function answerData(line: SubLine, section: SdpMedia): AnsweredLine {
+  const refused = section.port === 0;
+  if (!refused && (section.sctpPort ?? SCTP_PORT) === SCTP_PORT) {
+    return { line, actions: [{ type: 'openData' }], result: null, data: 'open' };
+  }
+  const code = refused ? 'client_rejected' : 'data_unsupported';
+  return {
+    line: { ...line, phase: refused ? 'dead' : 'anchor' },
+    actions: [],
+    result: { mid: line.mid, status: 'rejected', code, trackId: null, consumerId: null },
+    data: 'refused',
+  };
 }
 
 function settled(line: SubLine, offered: OfferedLine, status: SubSectionStatus): AnsweredLine {

@@ -1,4 +1,10 @@
-import type { MediaKind, SubscribeOffer, SubscribeTrack } from '@mediaserver/contracts';
+import {
+  dataChannels,
+  MAX_DATA_MESSAGE_BYTES,
+  type MediaKind,
+  type SubscribeOffer,
+  type SubscribeTrack,
+} from '@mediaserver/contracts';
 import type { RtpCodecCapability, RtpHeaderExtensionParameters } from 'mediasoup/types';
 import { allowedRouterCodecs, routerRtxOf } from './codecs.ts';
 import { oneBandwidthEstimation, routerExtensions } from './header-extensions.ts';
@@ -12,6 +18,7 @@ import {
   type SubLinePhase,
   type SubState,
 } from './sub-state.ts';
+import { SCTP_PORT } from './limits.ts';
 import type { LocalTransportDescription, NegotiationContext } from './types.ts';
 import { SdpLines, writeSessionHead, writeTransport, type WrittenCodec } from './write-sdp.ts';
 
@@ -40,7 +47,7 @@ export function createOffer(state: SubState, input: CreateOfferInput): { state: 
     negotiationId: input.negotiationId,
     sdp: writeOffer(offered, input, revision),
     tracks: offered.flatMap(({ line: { entry } }) => (entry ? [trackOf(entry)] : [])),
-    data: [],
+    data: state.data === 'wanted' || state.data === 'open' ? [...dataChannels] : [],
   };
   return {
     state: {
@@ -49,28 +56,38 @@ export function createOffer(state: SubState, input: CreateOfferInput): { state: 
       revision,
       lines,
       waiting: [],
-      iceRestartWanted: false,
+      renewal: 'none',
       outstanding: { negotiationId: input.negotiationId, offer, lines: offered.map(({ line }) => line) },
     },
     offer,
   };
 }
 
-/** Invariants 1, 2 and 5. */
+/** Invariants 1, 2, 5 and 10. */
 function assignLines(state: SubState): SubLine[] {
   // A probe that was answered has done its work; it goes with the first offer that has another reason.
   const ended = (phase: SubLinePhase) => phase === 'closing' || (phase === 'probe' && state.capabilities !== null);
-  const lines: SubLine[] = state.lines.map((line) => (ended(line.phase) ? { ...line, phase: 'closed' } : line));
-  if (lines.length === 0) {
-    lines.push({ kind: 'audio', mid: 'a', phase: 'anchor', entry: null });
-    if (!state.capabilities) lines.push({ kind: 'video', mid: 'p', phase: 'probe', entry: null });
-  }
+  const lines: SubLine[] = state.lines.map((line) => {
+    if (!ended(line.phase)) return line;
+    return { ...line, phase: line.mid === state.connection?.taggedMid ? 'anchor' : 'closed' };
+  });
+  if (lines.length === 0) lines.push(...firstLines(state));
   for (const entry of state.waiting) {
     const line: SubLine = { kind: entry.track.kind, mid: entry.mid, phase: 'adding', entry };
-    const free = lines.findIndex(({ phase, kind }) => phase === 'free' && kind === line.kind);
+    const recycles = state.profile?.recyclesSections ?? true;
+    const free = recycles ? lines.findIndex(({ phase, kind }) => phase === 'free' && kind === line.kind) : -1;
     if (free === -1) lines.push(line);
     else lines[free] = line;
   }
+  return lines;
+}
+
+/** An inactive audio section serves as anchor and as audio probe at once. */
+function firstLines({ data, capabilities }: SubState): SubLine[] {
+  const lines: SubLine[] = [{ kind: data === 'off' ? 'audio' : 'application', mid: 'a', phase: 'anchor', entry: null }];
+  if (capabilities) return lines;
+  if (data !== 'off') lines.push({ kind: 'audio', mid: 'pa', phase: 'probe', entry: null });
+  lines.push({ kind: 'video', mid: 'pv', phase: 'probe', entry: null });
   return lines;
 }
 
@@ -154,6 +171,13 @@ interface SectionContent {
 
 function offeredLine(line: SubLine, book: CodecBook): SectionContent {
   const { mid, kind, phase, entry } = line;
+  if (kind === 'application') {
+    return {
+      line: { mid, kind, role: roleOf(line), entry, codecs: {}, extensions: {} },
+      written: [],
+      headerExtensions: [],
+    };
+  }
   const written = entry ? book.ofConsumer(entry) : book.idle(kind, phase === 'anchor' || phase === 'probe');
   const headerExtensions = entry?.consumer.rtpParameters.headerExtensions ?? book.extensions(kind);
   return {
@@ -196,6 +220,16 @@ function writeSection(lines: SdpLines, section: SectionContent, transport: Local
   const { line, written, headerExtensions } = section;
   const { mid, kind, role, entry } = line;
   const closed = role === 'closed';
+  if (kind === 'application') {
+    // RFC 8841 §5, §6. Firefox and Pion write the direction too, and Pion passes over sections without one.
+    lines
+      .add(`m=application ${closed ? 0 : 9} UDP/DTLS/SCTP webrtc-datachannel`)
+      .add('c=IN IP4 0.0.0.0')
+      .add(`a=mid:${mid}`);
+    writeTransport(lines, transport, { setup: 'actpass', renomination: true, candidates: !closed });
+    lines.add('a=sendrecv').add(`a=sctp-port:${SCTP_PORT}`).add(`a=max-message-size:${MAX_DATA_MESSAGE_BYTES}`);
+    return;
+  }
   const formats = written.map(({ payloadType }) => payloadType).join(' ');
   lines
     .add(`m=${kind} ${closed ? 0 : 9} UDP/TLS/RTP/SAVPF ${formats}`)

@@ -4,7 +4,7 @@
  * Invariants
  * 1. `lines[i]` is m-line i of every offer made or to be made; the list never gets shorter. Line 0 is the anchor.
  * 2. A line's kind never changes; a mid is given once and never again.
- * 3. At most one offer is outstanding, except that an ICE restart supersedes it.
+ * 3. At most one offer is outstanding; a renewal (`renewOffer`, `restartIce`) supersedes it.
  * 4. Outstanding lines only move on: a consumer removed meanwhile turns its line to `closing`, which the next offer
  *    tells. Nothing new takes a line before the answer.
  * 5. A line is taken over only by a track of its kind, and only once its close was answered (`free`).
@@ -12,9 +12,11 @@
  * 7. Payload types, their parameters and extension ids come from the Router alone, so they mean one thing for life.
  * 8. `revision` rises with every offer; an answer is applied at most once.
  * 9. States are never changed in place; an answer that throws has changed nothing.
+ * 10. The line that carries the transport (`connection.taggedMid`) never gets port 0: that would end all the others.
  */
 import type { MediaKind, SubscribeOffer } from '@mediaserver/contracts';
 import type { DtlsFingerprint, RtpCapabilities, RtpHeaderExtension } from 'mediasoup/types';
+import type { ClientProfile } from './client-profile.ts';
 import { MID_EXTENSION } from './header-extensions.ts';
 import { SdpError } from './sdp-error.ts';
 import type { SubConsumer, SubSectionResult, SubTrack } from './types.ts';
@@ -32,14 +34,17 @@ export interface SubEntry {
 }
 
 /**
- * `anchor`: line 0, inactive for life. `probe`: asks for the device's video codecs once. `adding`: offered with a
+ * `anchor`: carries the transport and no media of its own: data channels, or inactive for life; line 0, or the one
+ * that came to carry the transport because the client refused that. `probe`: asks for the device's codecs once. `adding`: offered with a
  * consumer, not yet answered. `live`: accepted. `closing`: to be told. `closed`: told with port 0, not yet answered.
  * `free`: may be taken over. `dead`: the anchor, if a client refused it.
  */
 export type SubLinePhase = 'anchor' | 'probe' | 'adding' | 'live' | 'closing' | 'closed' | 'free' | 'dead';
 
+export type SubLineKind = MediaKind | 'application';
+
 export interface SubLine {
-  readonly kind: MediaKind;
+  readonly kind: SubLineKind;
   /** As last offered. */
   readonly mid: string;
   readonly phase: SubLinePhase;
@@ -50,7 +55,7 @@ export interface SubLine {
 /** What an outstanding offer said of a line. */
 export interface OfferedLine {
   readonly mid: string;
-  readonly kind: MediaKind;
+  readonly kind: SubLineKind;
   readonly role: 'anchor' | 'probe' | 'track' | 'closed';
   readonly entry: SubEntry | null;
   /** Payload type → codec name, extension id → URI, as offered. */
@@ -67,6 +72,8 @@ export interface OutstandingOffer {
 export interface SubConnection {
   readonly fingerprints: readonly DtlsFingerprint[];
   readonly remoteSetup: 'active' | 'passive';
+  /** The section whose transport all use: first of the BUNDLE in the first answer (RFC 9143 §7.3). */
+  readonly taggedMid: string;
 }
 
 export interface SubState {
@@ -74,6 +81,10 @@ export interface SubState {
   readonly phase: SubPhase;
   /** What the device can receive, in the Router's numbers; null until told or probed. `consume()` needs it. */
   readonly capabilities: RtpCapabilities | null;
+  /** What the client needs; null until its SDP was seen. */
+  readonly profile: ClientProfile | null;
+  /** `wanted`: offered, or to be. `open`: the client took it. `refused` and `off`: the session has none. */
+  readonly data: 'off' | 'wanted' | 'open' | 'refused';
   readonly revision: number;
   readonly nextMid: number;
   readonly lines: readonly SubLine[];
@@ -83,23 +94,29 @@ export interface SubState {
   readonly waiting: readonly SubEntry[];
   readonly outstanding: OutstandingOffer | null;
   readonly connection: SubConnection | null;
-  readonly iceRestartWanted: boolean;
+  /** Whether an offer is wanted although nothing changed, or with new ICE credentials. */
+  readonly renewal: 'none' | 'offer' | 'ice';
   readonly lastAnswer: { readonly negotiationId: string; readonly sections: readonly SubSectionResult[] } | null;
 }
 
 export interface CreateSubInput {
+  /** Counts the PeerConnections of a session, from 1. */
   readonly generation: number;
-  /** The section kept at index 0; `m=application` is to come. */
-  readonly anchor: 'audio';
+  /** Whether the session shall have data channels; the anchor is `m=application` then, else inactive audio. */
+  readonly data: boolean;
   /** From `deviceCapabilities()`; null makes the first offer a probe, whose answer tells them. */
   readonly capabilities: RtpCapabilities | null;
+  /** From `clientProfile()`, or chosen by the caller; null: the first answer shows it. */
+  readonly profile: ClientProfile | null;
 }
 
-export function createSubState({ generation, capabilities }: CreateSubInput): SubState {
+export function createSubState({ generation, data, capabilities, profile }: CreateSubInput): SubState {
   return {
     generation,
     phase: 'none',
     capabilities,
+    profile,
+    data: data ? 'wanted' : 'off',
     revision: 0,
     nextMid: 1,
     lines: [],
@@ -107,7 +124,7 @@ export function createSubState({ generation, capabilities }: CreateSubInput): Su
     waiting: [],
     outstanding: null,
     connection: null,
-    iceRestartWanted: false,
+    renewal: 'none',
     lastAnswer: null,
   };
 }
@@ -173,11 +190,24 @@ export function setConsumerPaused(state: SubState, consumerId: string, paused: b
 }
 
 /**
- * Asks for new ICE credentials (RFC 8839 §4.4). Run `transport.restartIce()`, then `createOffer`, which
- * supersedes an outstanding offer. Nothing to do before the first offer.
+ * Asks for an offer although nothing may have changed, for a client that may have lost the last one or its answer.
+ * It supersedes an outstanding offer.
+ */
+export function renewOffer(state: SubState): SubState {
+  return state.renewal === 'none' ? { ...state, renewal: 'offer' } : state;
+}
+
+/**
+ * Asks for an offer with new ICE credentials (RFC 8839 §4.4), which supersedes an outstanding one. Run
+ * `transport.restartIce()`, then `createOffer`. Before the first offer there is nothing to restart.
  */
 export function restartIce(state: SubState): SubState {
-  return state.phase === 'none' ? state : { ...state, iceRestartWanted: true };
+  return state.phase === 'none' ? state : { ...state, renewal: 'ice' };
+}
+
+/** Whether the client follows new ICE credentials; if not, a restart takes a new generation. */
+export function canRestartIce({ profile }: SubState): boolean {
+  return profile?.restartsIce ?? true;
 }
 
 /** No answer came in time. Anything but the outstanding offer's id changes nothing. */
@@ -190,7 +220,7 @@ export function markStalled(state: SubState, negotiationId: string): SubState {
  * close, which can wait a second or two for company.
  */
 export function offerUrgency(state: SubState): 'none' | 'later' | 'now' {
-  if (state.waiting.length > 0 || state.iceRestartWanted) return 'now';
+  if (state.waiting.length > 0 || state.renewal !== 'none') return 'now';
   // The first offer is made even with nothing to receive: ICE and DTLS are then done when the first track comes.
   if (state.phase === 'none') return 'now';
   return state.lines.some(({ phase }) => phase === 'closing') ? 'later' : 'none';
@@ -203,7 +233,7 @@ export function isDirty(state: SubState): boolean {
 
 /** Whether `createOffer` may be called now: there is something to tell and no answer is waited for (invariant 3). */
 export function needsOffer(state: SubState): boolean {
-  return isDirty(state) && (state.outstanding === null || state.iceRestartWanted);
+  return isDirty(state) && (state.outstanding === null || state.renewal !== 'none');
 }
 
 /** The offer that waits for an answer, as it was made; null if none. */

@@ -4,6 +4,9 @@ import { describe, expect, test } from 'vitest';
 import {
   addConsumer,
   applyAnswer,
+  canRestartIce,
+  clientProfile,
+  clientProfiles,
   createOffer,
   createSubState,
   currentOffer,
@@ -13,6 +16,7 @@ import {
   needsOffer,
   offerUrgency,
   releaseSection,
+  renewOffer,
   removeConsumer,
   reserveSection,
   restartIce,
@@ -54,11 +58,12 @@ const camera = producerOf(chromium('02-av-sendonly'), 'video');
 /** A session's SUB side with its client, for tests that read as sequences. */
 class Subscription {
   state: SubState;
-  client = new SimulatedSubscriber();
+  client: SimulatedSubscriber;
   #negotiation = 0;
 
-  constructor(capabilities = device as typeof device | null) {
-    this.state = createSubState({ generation: 1, anchor: 'audio', capabilities });
+  constructor(capabilities = device as typeof device | null, { data = false, grows = false } = {}) {
+    this.client = new SimulatedSubscriber({ grows });
+    this.state = createSubState({ generation: 1, data, profile: null, capabilities });
   }
 
   add(
@@ -519,6 +524,156 @@ describe('what an answer says', () => {
   });
 });
 
+describe('data channels', () => {
+  const withData = () => new Subscription(device, { data: true });
+
+  test('the anchor is their section, the offer lists them, and they open once, by the answer that takes it', () => {
+    const subscription = withData().add('c1');
+    const { offer: first, actions } = subscription.settle();
+    expect(sectionText(first.sdp, 0).split('\r\n')).toEqual([
+      'm=application 9 UDP/DTLS/SCTP webrtc-datachannel',
+      'c=IN IP4 0.0.0.0',
+      'a=mid:a',
+      'a=ice-ufrag:serverUfrag',
+      'a=ice-pwd:serverPassword0123456789abcdef',
+      'a=ice-options:renomination',
+      'a=setup:actpass',
+      'a=candidate:udpcandidate 1 udp 1076302079 192.0.2.1 44444 typ host',
+      'a=candidate:tcpcandidate 1 tcp 1076276479 192.0.2.1 44444 typ host tcptype passive',
+      'a=end-of-candidates',
+      'a=sendrecv',
+      'a=sctp-port:5000',
+      'a=max-message-size:16384',
+      '',
+    ]);
+    expect(first.data).toEqual([
+      { label: 'server', id: 0, ordered: true },
+      { label: 'server-lossy', id: 1, ordered: false, maxRetransmits: 0 },
+    ]);
+    expect(actions.map(({ type }) => type)).toEqual(['connect', 'openData', 'resumeConsumer']);
+    const { offer: second, actions: later } = subscription.remove('c1').settle();
+    expect(ports(second.sdp)).toEqual(['m=application 9', 'm=video 0']);
+    expect(second.data).toEqual(first.data);
+    expect(later).toEqual([]);
+  });
+
+  test('without a capabilities SDP the probe asks for audio and video beside them', () => {
+    const subscription = new Subscription(null, { data: true });
+    const { offer: probe, capabilities } = subscription.settle();
+    expect(ports(probe.sdp)).toEqual(['m=application 9', 'm=audio 9', 'm=video 9']);
+    expect(new Set(capabilities?.codecs?.map((codec) => codec.kind))).toEqual(new Set(['audio', 'video']));
+    expect(ports(subscription.add('c1', microphone).settle().offer.sdp)).toEqual([
+      'm=application 9',
+      'm=audio 0',
+      'm=video 0',
+      'm=audio 9',
+    ]);
+  });
+
+  test('a client that refuses them receives media all the same, and is not offered them again', () => {
+    const subscription = withData().add('c1');
+    const answer = subscription.client.answer(subscription.offer(), { a: 'reject' });
+    const { actions, sections } = subscription.answer(answer);
+    expect(actions.map(({ type }) => type)).toEqual(['connect', 'resumeConsumer']);
+    expect(sections.map(({ mid, status, code }) => [mid, status, code])).toEqual([
+      ['a', 'rejected', 'client_rejected'],
+      ['1', 'live', null],
+    ]);
+    const { offer: next } = subscription.add('c2').settle();
+    expect([ports(next.sdp), next.data]).toEqual([['m=application 0', 'm=video 9', 'm=video 9'], []]);
+  });
+
+  test('case 45: an answer with another sctp-port → no data channels, the section stays; without one it is 5000', () => {
+    const answered = (line: string) => {
+      const subscription = withData().add('c1');
+      const text = subscription.client.answer(subscription.offer());
+      return { subscription, ...subscription.answer(text.replace('a=sctp-port:5000\r\n', line)) };
+    };
+    const { subscription, actions, sections } = answered('a=sctp-port:6000\r\n');
+    expect(actions.map(({ type }) => type)).toEqual(['connect', 'resumeConsumer']);
+    expect(sections[0]).toMatchObject({ mid: 'a', status: 'rejected', code: 'data_unsupported' });
+    expect(ports(subscription.add('c2').offer().sdp)[0]).toBe('m=application 9');
+    expect(answered('').actions.map(({ type }) => type)).toContain('openData');
+  });
+});
+
+describe('the section that carries the transport', () => {
+  const refusingAnchor = () => {
+    const subscription = new Subscription().add('c1').add('c2');
+    subscription.answer(subscription.client.answer(subscription.offer(), { a: 'reject' }));
+    return subscription;
+  };
+
+  test('a client that refuses the anchor: the first section it takes becomes one when its track ends', () => {
+    const subscription = refusingAnchor();
+    const { offer: next } = subscription.remove('c1').settle();
+    expect(ports(next.sdp)).toEqual(['m=audio 0', 'm=video 9', 'm=video 9']);
+    expect(sectionText(next.sdp, 1)).toContain('a=inactive\r\n');
+    expect(subscription.phases()).toEqual(['dead', 'anchor', 'live']);
+    // It is never taken over; the other one is.
+    expect(ports(subscription.remove('c2').settle().offer.sdp)).toEqual(['m=audio 0', 'm=video 9', 'm=video 0']);
+    subscription.add('c3').settle();
+    expect(subscription.phases()).toEqual(['dead', 'anchor', 'live']);
+  });
+
+  test('an answer that refuses it later is refused: the client has no transport any more', () => {
+    const subscription = refusingAnchor();
+    const text = subscription.client.answer(subscription.add('c3').offer());
+    const gone = text.replace(/(a=group:BUNDLE) 1/, '$1').replace('m=video 9', 'm=video 0');
+    expect(errorOf(() => subscription.answer(gone))).toEqual({ code: 'answer_mismatch', mid: '1' });
+    expect(subscription.answer(text).actions).toHaveLength(1);
+  });
+});
+
+describe('profiles', () => {
+  test('are read from the SDP itself', () => {
+    const names = recordedSdps().map(({ file, client }) => [client, clientProfile(recorded(file)).name]);
+    expect(new Set(names.map(([client, name]) => `${client}: ${name}`))).toEqual(
+      new Set(['chromium: standard', 'firefox: standard', 'wrtc: standard', 'gstreamer: grow']),
+    );
+  });
+
+  test('grow: closed sections stay closed and a new track gets a new one; restarts take a new PeerConnection', () => {
+    const subscription = new Subscription(device, { grows: true }).add('c1');
+    expect(canRestartIce(subscription.state)).toBe(true);
+    subscription.settle();
+    expect(canRestartIce(subscription.state)).toBe(false);
+    subscription.remove('c1').settle();
+    expect(ports(subscription.add('c2').settle().offer.sdp)).toEqual(['m=audio 9', 'm=video 0', 'm=video 9']);
+  });
+
+  test('one that is chosen stays, whatever the answer looks like', () => {
+    const subscription = new Subscription();
+    subscription.state = { ...subscription.state, profile: clientProfiles.grow };
+    subscription.add('c1').settle();
+    expect(subscription.state.profile).toBe(clientProfiles.grow);
+  });
+});
+
+describe('a renewal', () => {
+  test('gives a newer offer with nothing new, and supersedes one whose answer may be lost', () => {
+    const subscription = new Subscription().add('c1');
+    const lost = subscription.offer();
+    subscription.state = renewOffer(subscription.state);
+    const { offer: renewed, actions } = subscription.settle();
+    expect([renewed.revision, renewed.tracks]).toEqual([2, lost.tracks]);
+    expect(actions.map(({ type }) => type)).toEqual(['connect', 'resumeConsumer']);
+    expect(codeOf(() => subscription.answer('v=0', lost.negotiationId))).toBe('stale_negotiation');
+
+    subscription.state = renewOffer(subscription.state);
+    const { offer: again, actions: none } = subscription.settle();
+    expect([again.revision, again.tracks, none]).toEqual([3, lost.tracks, []]);
+    expect(isDirty(subscription.state)).toBe(false);
+  });
+
+  test('an ICE restart asked for is not forgotten by a renewal', () => {
+    const subscription = new Subscription().add('c1');
+    subscription.settle();
+    subscription.state = renewOffer(restartIce(subscription.state));
+    expect(subscription.state.renewal).toBe('ice');
+  });
+});
+
 describe('what a device can receive', () => {
   const names = (capabilities: typeof device) =>
     capabilities.codecs?.map(
@@ -613,7 +768,7 @@ describe('what a device can receive', () => {
 
   test('a client that refuses the probe’s video can receive none', () => {
     const subscription = new Subscription(null);
-    const { capabilities } = subscription.answer(subscription.client.answer(subscription.offer(), { p: 'reject' }));
+    const { capabilities } = subscription.answer(subscription.client.answer(subscription.offer(), { pv: 'reject' }));
     expect(capabilities?.codecs?.map(({ mimeType }) => mimeType)).toEqual(['audio/opus']);
     expect(subscription.phases()).toEqual(['anchor', 'free']);
   });

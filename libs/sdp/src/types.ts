@@ -1,4 +1,4 @@
-import type { CodecName, MediaKind, PublishTrack, SdpErrorCode } from '@mediaserver/contracts';
+import type { CodecName, MediaKind, SdpErrorCode } from '@mediaserver/contracts';
 import type { DtlsParameters, IceCandidate, IceParameters, RtpCapabilities, RtpParameters } from 'mediasoup/types';
 
 /** What the server's descriptions say of a WebRtcTransport: its properties of the same names. */
@@ -17,15 +17,6 @@ export interface NegotiationContext {
 }
 
 // ── PUB ────────────────────────────────────────────────────────────────────────────────────────
-
-/** Wishes that are not in SDP; the contract has none of them yet except those of `PublishTrack`. */
-export interface PublishTrackOptions extends PublishTrack {
-  /** Asks the client to send Opus in stereo, with DTX (RFC 7587 §7.1). */
-  readonly opusStereo?: boolean;
-  readonly opusDtx?: boolean;
-  /** Bits per second the client shall not go over (RFC 3890). */
-  readonly maxBitrate?: number;
-}
 
 /** `transport.connect({dtlsParameters})`: the client's parameters, `role` is the client's. */
 export interface ConnectAction {
@@ -118,13 +109,17 @@ export interface CloseConsumerAction {
   readonly trackId: string;
   readonly code: SdpErrorCode;
 }
+/** The client takes data: make both data channels of this session. Once per generation. */
+export interface OpenDataAction {
+  readonly type: 'openData';
+}
 /** Run in the order given. */
-export type SubAction = ConnectAction | ResumeConsumerAction | CloseConsumerAction;
+export type SubAction = ConnectAction | OpenDataAction | ResumeConsumerAction | CloseConsumerAction;
 
 /** `live`: accepted. `inactive`: accepted, the client wants nothing now. `rejected`: refused, `code` says why. `closed`. */
 export type SubSectionStatus = 'live' | 'inactive' | 'rejected' | 'closed';
 
-/** One media section of a subscribe answer, in SDP order, without the anchor. */
+/** One media section of a subscribe answer, in SDP order; the anchor only where its data channels were refused. */
 export interface SubSectionResult {
   readonly mid: string;
   readonly status: SubSectionStatus;

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { codecNames } from '../codec-table.ts';
 import { midSchema, sourceSchema, trackIdSchema } from '../identifiers.ts';
 
 /** Limits hold before anything is parsed; Chromium's own offer with 60 video sections is 239 KB. */
@@ -29,12 +30,42 @@ export const publishTrackSchema = z.strictObject({
     .regex(/^[LS][1-9]T[1-9](_KEY)?(_SHIFT)?$|^L[1-9]T[1-9]h(_KEY)?$/)
     .optional()
     .describe('As in `RTCRtpEncodingParameters`; SDP does not carry it.'),
+  codec: z
+    .enum(codecNames)
+    .optional()
+    .describe("Taken if the section offers it and the room allows it; otherwise the first of the client's own order."),
+  stereo: z
+    .boolean()
+    .optional()
+    .describe('Asks the client to send Opus in stereo. Without it, it may if its offer says `sprop-stereo=1`.'),
+  dtx: z.boolean().optional().describe('Asks the client to send nothing while there is silence (Opus DTX).'),
+  maxBitrate: z
+    .number()
+    .int()
+    .min(6_000)
+    .max(100_000_000)
+    .optional()
+    .describe('Bits per second that the client shall not go over in this section.'),
 });
 export type PublishTrack = z.infer<typeof publishTrackSchema>;
 
 export const publishRequestSchema = z.strictObject({
   sdp: sdpSchema,
   tracks: z.array(publishTrackSchema).max(64).default([]),
+  generation: z
+    .number()
+    .int()
+    .min(1)
+    .optional()
+    .describe(
+      'The `generation` that the PeerConnection of this offer was answered with. An offer of an earlier one is refused with `stale_offer`, so that it cannot disturb a newer one.',
+    ),
+  reset: z
+    .boolean()
+    .default(false)
+    .describe(
+      'The offer is of a new PeerConnection; the one before it is gone. What it sent ends, and is sent anew as far as this offer says so.',
+    ),
 });
 export type PublishRequest = z.infer<typeof publishRequestSchema>;
 
@@ -71,12 +102,14 @@ export const subscribeTrackSchema = z.object({
 });
 export type SubscribeTrack = z.infer<typeof subscribeTrackSchema>;
 
+/** A data channel both ends make by themselves, with `negotiated: true` (RFC 8832 is not used). */
 export const dataChannelSchema = z.object({
   label: z.string(),
   id: z.number().int(),
   ordered: z.boolean(),
   maxRetransmits: z.number().int().optional(),
 });
+export type DataChannel = z.infer<typeof dataChannelSchema>;
 
 /** An offer of the server for the session's SUB PeerConnection. */
 export const subscribeOfferSchema = z.object({
@@ -88,7 +121,11 @@ export const subscribeOfferSchema = z.object({
   negotiationId: z.string().describe('Hand it back with the answer'),
   sdp: z.string(),
   tracks: z.array(subscribeTrackSchema).describe('The full list of live sections, not the difference.'),
-  data: z.array(dataChannelSchema),
+  data: z
+    .array(dataChannelSchema)
+    .describe(
+      'Before applying the first offer of a generation, make these with `createDataChannel(label, {negotiated: true, id, …})`. Empty if the session has no data channels.',
+    ),
 });
 export type SubscribeOffer = z.infer<typeof subscribeOfferSchema>;
 
@@ -125,6 +162,40 @@ export const subscribeResultSchema = z.object({
     .describe('The offer that carries the change, or null when one is outstanding and this follows its answer.'),
 });
 export type SubscribeResult = z.infer<typeof subscribeResultSchema>;
+
+/** How one session receives one track. Kept by track, so it outlives a resume and a new producer. */
+export const consumerSettingsSchema = z.strictObject({
+  paused: z.boolean().optional().describe('Stops and starts the track for this user alone, without SDP'),
+  preferredLayers: z
+    .strictObject({
+      spatial: z.number().int().min(0).max(7),
+      temporal: z.number().int().min(0).max(7).optional(),
+    })
+    .nullable()
+    .optional()
+    .describe(
+      'The highest simulcast or SVC layer to send, from 0; the bandwidth may allow less only. Null: the highest there is.',
+    ),
+  priority: z
+    .number()
+    .int()
+    .min(1)
+    .max(255)
+    .optional()
+    .describe("Among the user's videos, the higher is served first where bandwidth is short; 1 if never set."),
+});
+export type ConsumerSettings = z.infer<typeof consumerSettingsSchema>;
+
+const layersSchema = z.object({ spatial: z.number().int(), temporal: z.number().int().optional() });
+export const consumerViewSchema = z.object({
+  trackId: z.string(),
+  consumerId: z.string().nullable().describe('Null while the track is on its way'),
+  paused: z.boolean().describe('By this call; whether the track itself is muted is in `tracks`'),
+  preferredLayers: layersSchema.nullable(),
+  currentLayers: layersSchema.nullable().describe('What is sent now; null if nothing, or if there are no layers'),
+  priority: z.number().int(),
+});
+export type ConsumerView = z.infer<typeof consumerViewSchema>;
 
 /** One track of the room, wherever it lives. */
 export const trackStateSchema = z.object({

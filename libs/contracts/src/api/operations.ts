@@ -3,6 +3,8 @@ import { roomIdSchema, trackIdSchema, userIdSchema } from '../identifiers.ts';
 import { sdpErrorCodes, type ErrorCode, type SdpErrorCode } from '../problem.ts';
 import { eventListSchema, listEventsQuerySchema } from './events.ts';
 import {
+  consumerSettingsSchema,
+  consumerViewSchema,
   patchTrackRequestSchema,
   publishRequestSchema,
   publishResultSchema,
@@ -21,7 +23,14 @@ import {
   roomListSchema,
   roomSchema,
 } from './rooms.ts';
-import { joinRequestSchema, joinResultSchema, leaveQuerySchema, sessionQuerySchema, userViewSchema } from './users.ts';
+import {
+  joinRequestSchema,
+  joinResultSchema,
+  leaveQuerySchema,
+  resumeRequestSchema,
+  sessionQuerySchema,
+  userViewSchema,
+} from './users.ts';
 
 /** Body of a call that has none. */
 const noBody = z.null();
@@ -70,6 +79,7 @@ const sessionErrors = [
 const none = z.strictObject({});
 const roomParams = z.strictObject({ roomId: roomIdSchema });
 const userParams = z.strictObject({ roomId: roomIdSchema, userId: userIdSchema });
+const consumerParams = z.strictObject({ roomId: roomIdSchema, userId: userIdSchema, trackId: trackIdSchema });
 const trackParams = z.strictObject({ roomId: roomIdSchema, trackId: trackIdSchema });
 
 const table = {
@@ -142,6 +152,19 @@ const table = {
       ...sdpErrors,
     ],
   },
+  resumeUser: {
+    method: 'post',
+    path: '/v1/rooms/{roomId}/users/{userId}/resume',
+    tag: 'Users',
+    summary: 'Go on with a session after its client lost something',
+    description:
+      'The one call for a client that lost its signalling, was suspended, reloaded its page or changed its network. Nobody else in the room sees the user leave. The answer is that of a join and always has a current `subscribe` offer. Once the grace time is over it is `session_gone`: join again.',
+    params: userParams,
+    query: none,
+    body: resumeRequestSchema,
+    answers: { 200: joinResultSchema },
+    errors: [...sessionErrors, 'not_permitted', 'negotiation_in_progress', ...sdpErrors],
+  },
   getUser: {
     method: 'get',
     path: '/v1/rooms/{roomId}/users/{userId}',
@@ -211,6 +234,32 @@ const table = {
     body: subscribeAnswerRequestSchema,
     answers: { 200: subscribeAnswerResultSchema },
     errors: [...sessionErrors, 'subscribe_disabled', ...sdpErrors],
+  },
+  restartSubscribe: {
+    method: 'post',
+    path: '/v1/rooms/{roomId}/users/{userId}/subscribe/restart',
+    tag: 'Media',
+    summary: 'Restart ICE of what a user receives',
+    description:
+      'The offer has new ICE credentials and replaces one that waits for an answer. A client that cannot take new credentials (profile `grow`) gets the offer of a new generation.',
+    params: userParams,
+    query: sessionQuerySchema,
+    body: noBody,
+    answers: { 200: subscribeOfferSchema },
+    errors: [...sessionErrors, 'subscribe_disabled'],
+  },
+  patchConsumer: {
+    method: 'patch',
+    path: '/v1/rooms/{roomId}/users/{userId}/consumers/{trackId}',
+    tag: 'Media',
+    summary: 'Choose how a user receives one track: pause, layers, priority',
+    description:
+      'Takes effect at once, without SDP. Fields left out stay as they are; an empty object only reads. Layers that the track does not have are taken as its highest.',
+    params: consumerParams,
+    query: sessionQuerySchema,
+    body: consumerSettingsSchema,
+    answers: { 200: consumerViewSchema },
+    errors: [...sessionErrors, 'track_not_found', 'subscribe_disabled'],
   },
   patchTrack: {
     method: 'patch',

@@ -12,6 +12,15 @@ export type Permissions = z.infer<typeof permissionsSchema>;
 export const subscribeModeSchema = z.enum(['all', 'audio', 'none']);
 export type SubscribeMode = z.infer<typeof subscribeModeSchema>;
 
+/** Sets of needs that clients have; which one a client has is read from its SDP. */
+export const clientProfileNames = ['standard', 'grow'] as const;
+export type ClientProfileName = (typeof clientProfileNames)[number];
+export const clientProfileSchema = z
+  .enum(clientProfileNames)
+  .describe(
+    '`standard`: libwebrtc (browsers, Android, iOS), Firefox, Pion, aiortc. `grow`: GStreamer `webrtcbin`, which takes neither a media section over for another track nor new ICE credentials in an offer. Without it the SDP of the client says which it is.',
+  );
+
 export const joinRequestSchema = z.strictObject({
   userId: userIdSchema,
   deviceId: deviceIdSchema.optional(),
@@ -28,6 +37,8 @@ export const joinRequestSchema = z.strictObject({
     ),
   publish: publishRequestSchema.optional().describe('What the user sends from the start; later by `publish`'),
   subscribe: subscribeModeSchema.default('all').describe('What the user receives of present and later tracks'),
+  data: z.boolean().default(true).describe('Whether the session gets data channels, if its client can have them'),
+  clientProfile: clientProfileSchema.optional(),
 });
 export type JoinRequest = z.infer<typeof joinRequestSchema>;
 
@@ -70,6 +81,21 @@ export const joinResultSchema = z.object({
     .describe('`seq` of the last fact of the room at the time of the join: replay continues from here.'),
 });
 export type JoinResult = z.infer<typeof joinResultSchema>;
+
+/** After a lost signalling channel, a suspended app, a reloaded page or another network. */
+export const resumeRequestSchema = z.strictObject({
+  sessionId: z.string().min(1).max(64).describe('The session to go on with; another one is `stale_session`'),
+  reset: z
+    .enum(['none', 'ice', 'all'])
+    .default('none')
+    .describe(
+      '`none`: only the signalling was lost. `ice`: the network changed: new ICE credentials for what the user receives; hand the offer of the publishing PeerConnection, made with `restartIce()`, in `publish`. `all`: both PeerConnections are new; what was sent ends, and is sent anew as far as `publish` says so.',
+    ),
+  capabilitiesSdp: sdpSchema.optional().describe('As in the join; without it what was told then still holds'),
+  publish: publishRequestSchema.omit({ reset: true }).optional(),
+  clientProfile: clientProfileSchema.optional(),
+});
+export type ResumeRequest = z.infer<typeof resumeRequestSchema>;
 
 /** `?sessionId=` makes a call apply to that session only; a mismatch is 409 `stale_session`. */
 export const sessionQuerySchema = z.strictObject({

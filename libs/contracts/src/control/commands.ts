@@ -1,6 +1,9 @@
 import type { RtpParameters } from 'mediasoup/types';
 import { z } from 'zod';
+import { dataMessageSchema } from '../api/data-messages.ts';
 import {
+  consumerSettingsSchema,
+  consumerViewSchema,
   mediaKindSchema,
   patchTrackRequestSchema,
   publishRequestSchema,
@@ -13,7 +16,7 @@ import {
   subscribeResultSchema,
   trackStateSchema,
 } from '../api/media.ts';
-import { leaveReasons } from '../api/users.ts';
+import { clientProfileSchema, leaveReasons, resumeRequestSchema } from '../api/users.ts';
 import { nodeDescriptorSchema } from '../records/node-record.ts';
 import { roomRecordSchema, sessionRecordSchema } from '../records/room-record.ts';
 import { fenceSchema } from './fence.ts';
@@ -77,6 +80,8 @@ const commands = {
       session: sessionRecordSchema,
       capabilitiesSdp: sdpSchema.optional(),
       publish: publishRequestSchema.optional(),
+      data: z.boolean(),
+      clientProfile: clientProfileSchema.optional(),
     }),
     result: z.object({
       publish: publishResultSchema.nullable(),
@@ -84,6 +89,11 @@ const commands = {
       /** `seq` of this session's `user.joined`. */
       lastSeq: z.number().int(),
     }),
+  },
+  'session.resume': {
+    params: resumeRequestSchema.extend(sessionRef),
+    /** `subscribe` is null only for a session that does not subscribe. */
+    result: z.object({ publish: publishResultSchema.nullable(), subscribe: subscribeOfferSchema.nullable() }),
   },
   'session.publish': { params: publishRequestSchema.extend(sessionRef), result: publishResultSchema },
   'session.subscribe': { params: subscribeRequestSchema.extend(sessionRef), result: subscribeResultSchema },
@@ -93,6 +103,12 @@ const commands = {
     result: z.object({ offer: subscribeOfferSchema.nullable() }),
   },
   'session.answer': { params: subscribeAnswerRequestSchema.extend(sessionRef), result: subscribeAnswerResultSchema },
+  /** A new offer with new ICE credentials, or of a new generation. */
+  'session.restartSubscribe': { params: z.object(sessionRef), result: subscribeOfferSchema },
+  'session.patchConsumer': {
+    params: consumerSettingsSchema.extend({ ...sessionRef, trackId: z.string() }),
+    result: consumerViewSchema,
+  },
   'session.patchTrack': {
     params: patchTrackRequestSchema.extend({ ...sessionRef, trackId: z.string() }),
     result: trackStateSchema,
@@ -125,6 +141,22 @@ const commands = {
   'cascade.pipeProducer': {
     params: z.object({ ...roomRef, nodeId: z.string(), producerId: z.string() }),
     result: z.object({ kind: mediaKindSchema, rtpParameters: rtpParametersSchema, paused: z.boolean() }),
+  },
+  /** Messages of data channels for users of the other node, in order; a `seq` that was seen is passed over. */
+  'cascade.messages': {
+    params: z.object({
+      ...roomRef,
+      from: roomMemberSchema,
+      messages: z.array(
+        z.object({
+          seq: z.number().int(),
+          reliable: z.boolean(),
+          to: z.array(z.string()).nullable(),
+          message: dataMessageSchema,
+        }),
+      ),
+    }),
+    result: z.object({}),
   },
   'cascade.unpipeProducer': {
     params: z.object({ ...roomRef, nodeId: z.string(), producerId: z.string() }),

@@ -1,3 +1,4 @@
+import { dataChannels } from '../api/data-messages.ts';
 import type { EventEnvelope, WebhookBody } from '../api/events.ts';
 import type { PublishResult, SubscribeOffer, TrackState } from '../api/media.ts';
 import type { OperationAnswer, OperationId } from '../api/operations.ts';
@@ -121,7 +122,7 @@ const offer: SubscribeOffer = {
       replaces: null,
     },
   ],
-  data: [],
+  data: [...dataChannels],
 };
 
 const envelope = {
@@ -198,6 +199,23 @@ export const examples: Examples = {
       },
     ],
   },
+  resumeUser: {
+    params: annaInStandup,
+    request: { sessionId: ANNA_SESSION, reset: 'ice', publish: { sdp: PUB_OFFER, generation: 1 } },
+    answers: [
+      {
+        status: 200,
+        body: {
+          user: anna,
+          publish: published,
+          subscribe: { ...offer, revision: 4 },
+          iceServers: [],
+          iceServersExpireAt: null,
+          lastSeq: 9,
+        },
+      },
+    ],
+  },
   getUser: {
     params: annaInStandup,
     request: null,
@@ -225,6 +243,28 @@ export const examples: Examples = {
       {
         status: 200,
         body: { next: null, sections: [{ mid: '0', status: 'live', code: null, trackId: 'boris:microphone' }] },
+      },
+    ],
+  },
+  restartSubscribe: {
+    params: annaInStandup,
+    request: null,
+    answers: [{ status: 200, body: { ...offer, revision: 2 } }],
+  },
+  patchConsumer: {
+    params: { roomId: 'standup', userId: 'anna', trackId: 'boris:camera' },
+    request: { preferredLayers: { spatial: 0 }, priority: 10 },
+    answers: [
+      {
+        status: 200,
+        body: {
+          trackId: 'boris:camera',
+          consumerId: 'c4a0f4a2-55c1-4f4c-8a9b-1f9f6f0f7b21',
+          paused: false,
+          preferredLayers: { spatial: 0 },
+          currentLayers: { spatial: 0, temporal: 2 },
+          priority: 10,
+        },
       },
     ],
   },

@@ -2,6 +2,8 @@ import { z } from 'zod';
 import { eventListSchema, eventSchema, factDataSchemas, signalDataSchemas, webhookBodySchema } from '../api/events.ts';
 import {
   answeredSectionSchema,
+  consumerSettingsSchema,
+  consumerViewSchema,
   dataChannelSchema,
   patchTrackRequestSchema,
   publishRequestSchema,
@@ -25,7 +27,14 @@ import {
   roomSchema,
   roomSummarySchema,
 } from '../api/rooms.ts';
-import { iceServerSchema, joinRequestSchema, joinResultSchema, sessionSchema, userViewSchema } from '../api/users.ts';
+import {
+  iceServerSchema,
+  joinRequestSchema,
+  joinResultSchema,
+  resumeRequestSchema,
+  sessionSchema,
+  userViewSchema,
+} from '../api/users.ts';
 import { metadataSchema } from '../identifiers.ts';
 import { problemSchema } from '../problem.ts';
 
@@ -36,10 +45,12 @@ const requests = {
   RoomSpec: roomSpecSchema,
   CreateRoomRequest: createRoomRequestSchema,
   JoinRequest: joinRequestSchema,
+  ResumeRequest: resumeRequestSchema,
   PublishRequest: publishRequestSchema,
   PublishTrack: publishTrackSchema,
   SubscribeRequest: subscribeRequestSchema,
   SubscribeAnswerRequest: subscribeAnswerRequestSchema,
+  ConsumerSettings: consumerSettingsSchema,
   PatchTrackRequest: patchTrackRequestSchema,
 };
 
@@ -61,6 +72,7 @@ const answers = {
   SubscribeResult: subscribeResultSchema,
   SubscribeAnswerResult: subscribeAnswerResultSchema,
   AnsweredSection: answeredSectionSchema,
+  Consumer: consumerViewSchema,
   Track: trackStateSchema,
   Node: nodeSchema,
   NodeList: nodeListSchema,

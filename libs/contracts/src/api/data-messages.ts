@@ -1,0 +1,43 @@
+/**
+ * What goes over the data channels: JSON text, one object a message. Binary messages are refused.
+ *
+ * A client writes {@link clientMessageSchema}, the server writes {@link dataMessageSchema} or, to whoever sent something
+ * it could not take, {@link messageErrorSchema}.
+ */
+import { z } from 'zod';
+import { userIdSchema } from '../identifiers.ts';
+import type { DataChannel } from './media.ts';
+
+/** Bytes of one message as UTF-8, envelope included; also `a=max-message-size` of offers. */
+export const MAX_DATA_MESSAGE_BYTES = 16 * 1024;
+
+/** `server` delivers everything in order; `server-lossy` drops what is late (cursors, typing, levels). */
+export const dataChannels = [
+  { label: 'server', id: 0, ordered: true },
+  { label: 'server-lossy', id: 1, ordered: false, maxRetransmits: 0 },
+] as const satisfies readonly DataChannel[];
+
+export const clientMessageSchema = z.strictObject({
+  /** Who shall get it; everyone else in the room if left out. */
+  to: z.array(userIdSchema).min(1).max(200).optional(),
+  data: z.json(),
+  /** Comes back in an error, so that the client knows which message it is about. */
+  id: z.string().max(64).optional(),
+});
+export type ClientMessage = z.infer<typeof clientMessageSchema>;
+
+export const dataMessageSchema = z.object({
+  /** userId of the sender. */
+  from: z.string(),
+  data: z.json(),
+});
+export type DataMessage = z.infer<typeof dataMessageSchema>;
+
+export const messageErrorSchema = z.object({
+  error: z.object({
+    code: z.enum(['invalid_message', 'message_too_large', 'rate_limited']),
+    message: z.string(),
+    id: z.string().nullable(),
+  }),
+});
+export type MessageError = z.infer<typeof messageErrorSchema>;

@@ -1,0 +1,32 @@
+import type { ClientProfileName } from '@mediaserver/contracts';
+import { parseSdp } from './parse-sdp.ts';
+import type { SdpDocument } from './sdp-document.ts';
+
+/** What a client needs that others do not. Code asks for the need, never for the name of a client. */
+export interface ClientProfile {
+  readonly name: ClientProfileName;
+  /** Takes a closed media section over for another track (RFC 8829 §5.2.2); otherwise each track gets a new one. */
+  readonly recyclesSections: boolean;
+  /** Follows new ICE credentials in an offer (RFC 8839 §4.4.3); otherwise a restart takes a new PeerConnection. */
+  readonly restartsIce: boolean;
+}
+
+export const clientProfiles: Readonly<Record<ClientProfileName, ClientProfile>> = {
+  standard: { name: 'standard', recyclesSections: true, restartsIce: true },
+  grow: { name: 'grow', recyclesSections: false, restartsIce: false },
+};
+
+/**
+ * Which profile fits who wrote this SDP. libwebrtc, Firefox, Pion and aiortc all write `a=msid-semantic` or
+ * `a=extmap-allow-mixed`; webrtcbin writes neither. Who is not known gets `grow`, which every client understands.
+ *
+ * @throws SdpError if the text is not SDP
+ */
+export function clientProfile(sdp: string): ClientProfile {
+  return profileOf(parseSdp(sdp));
+}
+
+export function profileOf({ hasMsidSemantic, extmapAllowMixed, media }: SdpDocument): ClientProfile {
+  const known = hasMsidSemantic || extmapAllowMixed || media.some((section) => section.extmapAllowMixed);
+  return known ? clientProfiles.standard : clientProfiles.grow;
+}
