@@ -48,8 +48,13 @@ describe('admission', () => {
     expect(await registry.findSessions(ref.tenant, ref.roomId, 'anna')).toEqual({
       room: first.room,
       sessions: [first.session],
+      lastSeq: 1,
     });
-    expect(await registry.findSessions(ref.tenant, ref.roomId, 'nobody')).toEqual({ room: first.room, sessions: [] });
+    expect(await registry.findSessions(ref.tenant, ref.roomId, 'nobody')).toEqual({
+      room: first.room,
+      sessions: [],
+      lastSeq: 1,
+    });
     expect(await registry.findSessions(ref.tenant, 'nothing', 'anna')).toBeNull();
     // Nothing is told of a session that has not joined.
     expect(await eventsOf(registry, ref)).toHaveLength(1);

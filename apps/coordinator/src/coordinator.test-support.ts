@@ -122,7 +122,7 @@ export function fakeCoordinator() {
     withdrawSession: vi.fn<CallRegistry['withdrawSession']>(() => Promise.resolve()),
     endSession: vi.fn<CallRegistry['endSession']>(() => Promise.resolve()),
     findSessions: vi.fn<CallRegistry['findSessions']>(() =>
-      Promise.resolve({ room, sessions: [sessionRecord('s-1')] }),
+      Promise.resolve({ room, sessions: [sessionRecord('s-1')], lastSeq: 2 }),
     ),
     createRoom: vi.fn<CallRegistry['createRoom']>(() => Promise.resolve({ status: 'created', room })),
     getRoom: unexpected('getRoom'),

@@ -159,7 +159,11 @@ describe('calls on a session', () => {
 
   it('a node that was restarted is unavailable', async () => {
     const { coordinator, registry } = fakeCoordinator();
-    registry.findSessions.mockResolvedValue({ room, sessions: [sessionRecord('s-1', { bootId: 'before' })] });
+    registry.findSessions.mockResolvedValue({
+      room,
+      sessions: [sessionRecord('s-1', { bootId: 'before' })],
+      lastSeq: 2,
+    });
     await expect(coordinator.currentOffer(anna)).rejects.toMatchObject({ code: 'node_unavailable' });
   });
 });

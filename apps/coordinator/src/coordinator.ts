@@ -5,6 +5,8 @@ import {
   errorCodeOf,
   ProblemError,
   sessionSchema,
+  type ConsumerSettings,
+  type ConsumerView,
   type ControlCommand,
   type ControlParams,
   type ControlResult,
@@ -19,6 +21,7 @@ import {
   type PatchTrackRequest,
   type PublishRequest,
   type PublishResult,
+  type ResumeRequest,
   type RoomList,
   type RoomMember,
   type RoomRecord,
@@ -266,25 +269,40 @@ export class Coordinator {
 
   async #createSession(admission: Admitted, request: JoinRequest): Promise<JoinResult> {
     const { room, session, replaces } = admission;
-    const { capabilitiesSdp, publish } = request;
+    const { capabilitiesSdp, publish, data, clientProfile } = request;
     const result = await this.#parts.client.send(destination(room, session), 'session.create', {
       room,
       members: await this.#members(admission),
       session,
+      data,
+      ...(clientProfile === undefined ? {} : { clientProfile }),
       ...(capabilitiesSdp === undefined ? {} : { capabilitiesSdp }),
       ...(publish === undefined ? {} : { publish }),
     });
     await this.#closeReplaced(room, replaces);
     const joined: SessionRecord = { ...session, state: 'joined' };
-    this.#parts.cache.put(room.tenant, room.roomId, session.userId, { room, sessions: [joined] });
-    return {
-      user: toSessionView(joined),
-      publish: result.publish,
-      subscribe: result.subscribe,
-      iceServers: [],
-      iceServersExpireAt: null,
+    this.#parts.cache.put(room.tenant, room.roomId, session.userId, {
+      room,
+      sessions: [joined],
       lastSeq: result.lastSeq,
-    };
+    });
+    return joinResult(joined, result);
+  }
+
+  /**
+   * `lastSeq` is read before the node is asked, so that a replay from it misses nothing. While the registry does not
+   * answer it is the last one seen: the replay then repeats facts, which is allowed.
+   */
+  async resume(ref: UserRef, request: ResumeRequest): Promise<JoinResult> {
+    const found = await this.#find(ref);
+    if (found && joinedSessions(found).length === 0) {
+      throw new ProblemError('session_gone', 'the session has ended: join again');
+    }
+    const { room, session } = pickSession(found, request.sessionId);
+    const { roomSessionId } = session;
+    const params = { ...request, roomSessionId };
+    const result = await this.#parts.client.send(destination(room, session), 'session.resume', params);
+    return joinResult(session, { ...result, lastSeq: found?.lastSeq ?? 0 });
   }
 
   /** How the node finds the room's other nodes. */
@@ -361,6 +379,15 @@ export class Coordinator {
   async currentOffer(choice: SessionChoice): Promise<SubscribeOffer | null> {
     const { offer } = await this.#onSession(choice, 'session.offer', (ref) => ref);
     return offer;
+  }
+
+  restartSubscribe(choice: SessionChoice): Promise<SubscribeOffer> {
+    return this.#onSession(choice, 'session.restartSubscribe', (ref) => ref);
+  }
+
+  patchConsumer(choice: SessionChoice & { trackId: string }, request: ConsumerSettings): Promise<ConsumerView> {
+    const { trackId } = choice;
+    return this.#onSession(choice, 'session.patchConsumer', (ref) => ({ ...request, ...ref, trackId }));
   }
 
   answer(choice: SessionChoice, request: SubscribeAnswerRequest): Promise<SubscribeAnswerResult> {
@@ -450,7 +477,7 @@ export class Coordinator {
 
 /** @throws ProblemError if the user has no session there, or the one named is not current. */
 export function pickSession(
-  found: FoundSessions | null,
+  found: Omit<FoundSessions, 'lastSeq'> | null,
   sessionId: string | undefined,
 ): { room: RoomRecord; session: SessionRecord } {
   const sessions = joinedSessions(found);
@@ -464,7 +491,7 @@ export function pickSession(
   return { room, session };
 }
 
-function joinedSessions(found: FoundSessions | null): SessionRecord[] {
+function joinedSessions(found: Omit<FoundSessions, 'lastSeq'> | null): SessionRecord[] {
   if (!found) throw new ProblemError('room_not_found');
   return found.sessions.filter((session) => session.state === 'joined');
 }
@@ -506,6 +533,13 @@ function toIntent(request: JoinRequest) {
     permissions: request.permissions,
     subscribe: request.subscribe,
   };
+}
+
+function joinResult(
+  session: SessionRecord,
+  { publish, subscribe, lastSeq }: Pick<JoinResult, 'publish' | 'subscribe' | 'lastSeq'>,
+): JoinResult {
+  return { user: toSessionView(session), publish, subscribe, iceServers: [], iceServersExpireAt: null, lastSeq };
 }
 
 /** Leaves out what is not the caller's business. */

@@ -65,6 +65,10 @@ export class Application {
       this.#onUser(roomSessionId, sessionId, fence, (user) => ({ offer: user.signaling.outstandingOffer() })),
     'session.answer': ({ roomSessionId, sessionId, ...request }, fence) =>
       this.#onUser(roomSessionId, sessionId, fence, (user) => user.signaling.answer(request)),
+    'session.resume': notYet,
+    'session.restartSubscribe': notYet,
+    'session.patchConsumer': notYet,
+    'cascade.messages': notYet,
     'session.patchTrack': ({ roomSessionId, sessionId, trackId, ...request }, fence) =>
       this.#onUser(roomSessionId, sessionId, fence, (user) => user.muteTrack(trackId, request)),
     'session.close': async ({ roomSessionId, sessionId, reason }, fence) => {
@@ -205,4 +209,9 @@ export class Application {
     this.#closed = true;
     for (const room of this.#open.values()) room.close('node_lost');
   }
+}
+
+/** Told as to a newer coordinator: the contract is ahead of this node. */
+function notYet(): never {
+  throw new ProblemError('unknown_command');
 }

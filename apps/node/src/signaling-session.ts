@@ -206,7 +206,7 @@ export class SignalingSession {
     if (!permissions.subscribe || subscribe === 'none') return;
     const capabilities =
       capabilitiesSdp === undefined ? null : this.#count(() => deviceCapabilities(capabilitiesSdp, this.#context));
-    this.#sub = createSubState({ generation: 1, anchor: 'audio', capabilities });
+    this.#sub = createSubState({ generation: 1, data: false, capabilities, profile: null });
     this.tracksChanged();
   }
 
@@ -231,7 +231,7 @@ export class SignalingSession {
       this.#removed.add(trackId);
       this.#added.delete(trackId);
     }
-    if (!this.#sub) this.#sub = createSubState({ generation: 1, anchor: 'audio', capabilities: null });
+    if (!this.#sub) this.#sub = createSubState({ generation: 1, data: false, capabilities: null, profile: null });
     this.tracksChanged();
     return this.firstOffer();
   }
@@ -437,6 +437,8 @@ export class SignalingSession {
         case 'connect':
           await transport.connect({ dtlsParameters: action.dtlsParameters });
           break;
+        case 'openData':
+          throw new TypeError('the session was made without data channels');
         case 'resumeConsumer':
           await setFlow(consumers.get(action.consumerId)?.consumer, true);
           break;

@@ -437,7 +437,7 @@ export class Registry {
     const [room, sessions] = await this.#run('find_sessions', foundReply, { tenant, roomId, userId });
     return room === undefined || sessions === undefined
       ? null
-      : { room: parseRoom(room), sessions: sessions.map(parseSession) };
+      : { room: parseRoom(room), sessions: sessions.map(parseSession), lastSeq: Number(room['seq']) };
   }
 
   // ── facts ────────────────────────────────────────────────────────────────────────────────────

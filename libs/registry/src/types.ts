@@ -116,6 +116,8 @@ export interface FoundSessions {
   readonly room: RoomRecord;
   /** Oldest first; empty when the user is not in the room. */
   readonly sessions: readonly SessionRecord[];
+  /** `seq` of the room's last fact. */
+  readonly lastSeq: number;
 }
 
 /**

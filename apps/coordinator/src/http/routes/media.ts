@@ -1,7 +1,14 @@
 import type { Coordinator } from '../../coordinator.ts';
 import type { Handlers } from '../operation-routes.ts';
 
-type MediaOperation = 'publish' | 'subscribe' | 'getSubscribeOffer' | 'answerSubscribe' | 'patchTrack';
+type MediaOperation =
+  | 'publish'
+  | 'subscribe'
+  | 'getSubscribeOffer'
+  | 'answerSubscribe'
+  | 'restartSubscribe'
+  | 'patchConsumer'
+  | 'patchTrack';
 
 export function mediaHandlers(coordinator: Coordinator): Pick<Handlers, MediaOperation> {
   return {
@@ -20,6 +27,14 @@ export function mediaHandlers(coordinator: Coordinator): Pick<Handlers, MediaOpe
     answerSubscribe: async ({ caller, params, query, body }) => ({
       status: 200,
       body: await coordinator.answer({ tenant: caller.tenant, ...params, ...query }, body),
+    }),
+    restartSubscribe: async ({ caller, params, query }) => ({
+      status: 200,
+      body: await coordinator.restartSubscribe({ tenant: caller.tenant, ...params, ...query }),
+    }),
+    patchConsumer: async ({ caller, params, query, body }) => ({
+      status: 200,
+      body: await coordinator.patchConsumer({ tenant: caller.tenant, ...params, ...query }, body),
     }),
     patchTrack: async ({ caller, params, body }) => ({
       status: 200,
