@@ -12,6 +12,7 @@ export {
   canRestartIce,
   createSubState,
   currentOffer,
+  hasRoomFor,
   isDirty,
   markStalled,
   needsOffer,

@@ -7,6 +7,8 @@ export const SCTP_PORT = 5000;
 export const limits = {
   bytes: MAX_SDP_BYTES,
   sections: 128,
+  /** Of an offer of ours: 200 users with audio and video. Its answer may have as many. */
+  subscribeSections: 400,
   lineLength: 4096,
   midLength: 16,
   /** Per media section; far above what any client writes, low enough to bound quadratic look-ups. */

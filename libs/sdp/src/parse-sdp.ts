@@ -17,9 +17,10 @@ import { SdpError } from './sdp-error.ts';
  * Reads an SDP (RFC 8866) as WebRTC clients write it. Work and memory are linear in the input, which is bounded.
  * Attributes we have no use for are skipped, as RFC 8866 §6 asks.
  *
+ * @param maxSections more than the usual limit only where we offered more.
  * @throws SdpError `sdp_too_large`, `malformed_sdp`, `bad_mid`, and nothing else.
  */
-export function parseSdp(text: string): SdpDocument {
+export function parseSdp(text: string, maxSections: number = limits.sections): SdpDocument {
   const lines = splitLines(text);
   const firstMedia = lines.findIndex((line) => line.startsWith('m='));
   const sessionLines = firstMedia === -1 ? lines : lines.slice(0, firstMedia);
@@ -31,7 +32,7 @@ export function parseSdp(text: string): SdpDocument {
   for (const line of firstMedia === -1 ? [] : lines.slice(firstMedia)) {
     if (line.startsWith('m=')) {
       if (reader) media.push(reader.media(media.length, session.direction));
-      if (media.length >= limits.sections) throw new SdpError('sdp_too_large', `More than ${limits.sections} sections`);
+      if (media.length >= maxSections) throw new SdpError('sdp_too_large', `More than ${maxSections} sections`);
       reader = new AttributeReader(line.slice(2));
     } else {
       reader?.read(line);

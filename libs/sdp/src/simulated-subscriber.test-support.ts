@@ -1,5 +1,6 @@
 import { expect } from 'vitest';
 import type { SubscribeOffer } from '@mediaserver/contracts';
+import { limits } from './limits.ts';
 import { parseSdp } from './parse-sdp.ts';
 import { hash, sectionText } from './sdp.test-support.ts';
 
@@ -39,7 +40,7 @@ export class SimulatedSubscriber {
   answer(offer: SubscribeOffer, reactions: Readonly<Record<string, Reaction>> = {}): string {
     expect(offer.revision).toBeGreaterThan(this.#revision);
     this.#revision = offer.revision;
-    const { media, bundles } = parseSdp(offer.sdp);
+    const { media, bundles } = parseSdp(offer.sdp, limits.subscribeSections);
     expect(media.length).toBeGreaterThanOrEqual(this.lines.length);
     expect(bundles).toEqual(
       [media.filter(({ port }) => port !== 0).map(({ mid }) => mid)].filter((mids) => mids.length > 0),

@@ -2,7 +2,7 @@ import type { SdpErrorCode } from '@mediaserver/contracts';
 import type { RtpCapabilities } from 'mediasoup/types';
 import { profileOf } from './client-profile.ts';
 import { capabilitiesOf } from './device-capabilities.ts';
-import { SCTP_PORT } from './limits.ts';
+import { limits, SCTP_PORT } from './limits.ts';
 import { parseSdp } from './parse-sdp.ts';
 import {
   checkMids,
@@ -42,7 +42,7 @@ export function applyAnswer(state: SubState, input: ApplyAnswerInput): AppliedAn
     return { state, actions: [], sections: state.lastAnswer.sections, capabilities: null };
   }
   const outstanding = outstandingOffer(state, input.negotiationId);
-  const document = parseSdp(input.sdp);
+  const document = parseSdp(input.sdp, Math.max(limits.sections, outstanding.lines.length));
   checkSections(document, outstanding.lines);
   checkMids(document);
   const accepted = acceptedSections(document, outstanding.lines);

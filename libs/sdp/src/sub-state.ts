@@ -18,6 +18,7 @@ import type { MediaKind, SubscribeOffer } from '@mediaserver/contracts';
 import type { DtlsFingerprint, RtpCapabilities, RtpHeaderExtension } from 'mediasoup/types';
 import type { ClientProfile } from './client-profile.ts';
 import { MID_EXTENSION } from './header-extensions.ts';
+import { limits } from './limits.ts';
 import { SdpError } from './sdp-error.ts';
 import type { SubConsumer, SubSectionResult, SubTrack } from './types.ts';
 
@@ -131,6 +132,24 @@ export function createSubState({ generation, data, capabilities, profile }: Crea
 
 /** RFC 8830 §2: ids of an msid are tokens; `@` is not one, but every client takes it. */
 const MSID_ID = /^[\x21\x23-\x27\x2a\x2b\x2d\x2e\x30-\x39\x40-\x5a\x5e-\x7e]{1,64}$/;
+
+/**
+ * Whether an offer has room for one more track of this kind. If not, sections that are `free` later make room; for
+ * a client that does not take sections over, only a new generation does.
+ */
+export function hasRoomFor(state: SubState, kind: MediaKind): boolean {
+  const taken = Math.max(state.lines.length, FIRST_LINES) + newLines(state, 'audio') + newLines(state, 'video');
+  const pending = pendingOf(state, kind);
+  return taken < limits.subscribeSections || pending < freeOf(state, kind);
+}
+
+/** The anchor and two probes. */
+const FIRST_LINES = 3;
+const newLines = (state: SubState, kind: MediaKind) => Math.max(0, pendingOf(state, kind) - freeOf(state, kind));
+const pendingOf = ({ waiting, reserved }: SubState, kind: MediaKind) =>
+  [...waiting, ...reserved].filter(({ track }) => track.kind === kind).length;
+const freeOf = ({ lines, profile }: SubState, kind: MediaKind) =>
+  (profile?.recyclesSections ?? true) ? lines.filter((line) => line.phase === 'free' && line.kind === kind).length : 0;
 
 /**
  * Gives the mid that `transport.consume({mid})` needs: mediasoup writes it into every packet. At most 8 bytes,

@@ -10,6 +10,7 @@ import {
   createOffer,
   createSubState,
   currentOffer,
+  hasRoomFor,
   deviceCapabilities,
   isDirty,
   markStalled,
@@ -647,6 +648,32 @@ describe('profiles', () => {
     subscription.state = { ...subscription.state, profile: clientProfiles.grow };
     subscription.add('c1').settle();
     expect(subscription.state.profile).toBe(clientProfiles.grow);
+  });
+});
+
+describe('the number of sections', () => {
+  test('is bounded; what ends makes room for a client that takes sections over', () => {
+    const subscription = new Subscription();
+    const held: string[] = [];
+    while (hasRoomFor(subscription.state, 'audio')) {
+      const id = `c${held.length}`;
+      subscription.add(id, microphone);
+      held.push(id);
+    }
+    expect(held.length).toBe(397);
+    const { sections } = subscription.settle();
+    expect(sections.map(({ status }) => status)).toEqual(held.map(() => 'live'));
+    expect(hasRoomFor(subscription.state, 'audio')).toBe(true);
+    for (const id of ['d1', 'd2']) subscription.add(id, microphone);
+    expect(hasRoomFor(subscription.state, 'audio')).toBe(false);
+    subscription.settle();
+    expect(subscription.state.lines).toHaveLength(400);
+
+    subscription.remove('c0').settle();
+    expect(
+      ['audio', 'video'].map((kind) => hasRoomFor(subscription.state, kind === 'audio' ? 'audio' : 'video')),
+    ).toEqual([true, false]);
+    expect(hasRoomFor({ ...subscription.state, profile: clientProfiles.grow }, 'audio')).toBe(false);
   });
 });
 
