@@ -5,6 +5,7 @@
  * read as "no").
  */
 import type { MediaKind } from '@mediaserver/contracts';
+import { isSameProfile } from 'h264-profile-level-id';
 import * as ortc from 'mediasoup/ortc';
 import type { RtpCapabilities, RtpCodecCapability, RtpCodecParameters, RtpParameters } from 'mediasoup/types';
 import { routerCodecs } from './router-codecs.ts';
@@ -33,9 +34,9 @@ export function matchRouterCodec(
   candidates: readonly RtpCodecCapability[],
 ): CodecMatch | null {
   for (const candidate of candidates) {
-    if (!sameName(codec, candidate) || !sameAv1Profile(codec, candidate)) continue;
+    if (!sameName(codec, candidate) || !sameProfile(codec, candidate)) continue;
     // Matching writes the common H264 level into what it is given.
-    const clone = structuredClone(codec);
+    const clone = { ...codec, parameters: { ...codec.parameters } };
     if (maps({ codecs: [clone], encodings: [] }, { codecs: [candidate] })) {
       return { routerCodec: candidate, parameters: clone.parameters ?? {} };
     }
@@ -43,14 +44,24 @@ export function matchRouterCodec(
   return null;
 }
 
-/** Cheap test first: a mismatch in ortc costs an exception. */
 function sameName(codec: RtpCodecParameters, candidate: RtpCodecCapability): boolean {
   return codec.mimeType.toLowerCase() === candidate.mimeType.toLowerCase() && codec.clockRate === candidate.clockRate;
 }
 
-function sameAv1Profile(codec: RtpCodecParameters, candidate: RtpCodecCapability): boolean {
-  if (codec.mimeType.toLowerCase() !== 'video/av1') return true;
-  return Number(codec.parameters?.['profile'] ?? 0) === Number(candidate.parameters?.['profile'] ?? 0);
+/** What ortc would refuse is refused here first: there it costs an exception, and an offer can hold thousands. */
+function sameProfile({ mimeType, parameters: ours = {} }: RtpCodecParameters, candidate: RtpCodecCapability): boolean {
+  const theirs = candidate.parameters ?? {};
+  const same = (name: string) => Number(ours[name] ?? 0) === Number(theirs[name] ?? 0);
+  switch (mimeType.toLowerCase()) {
+    case 'video/av1':
+      return same('profile');
+    case 'video/vp9':
+      return same('profile-id');
+    case 'video/h264':
+      return same('packetization-mode') && isSameProfile(ours, theirs);
+    default:
+      return true;
+  }
 }
 
 function maps(parameters: RtpParameters, capabilities: RtpCapabilities): boolean {
