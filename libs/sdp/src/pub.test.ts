@@ -283,7 +283,7 @@ describe('codecs', () => {
     expect(publish(offer([audio()])).sdp).toContain('a=fmtp:111 minptime=10;useinbandfec=1\r\n');
   });
 
-  test('a codec asked for by name goes before the client’s own order, and before the one chosen earlier', () => {
+  test('case 67: a codec asked for by name goes before the client’s own order, and before the one chosen earlier', () => {
     const text = chromium('02-av-sendonly');
     const codecOf = (codec: PublishTrack['codec'], state?: PubState, codecs = context.codecs) => {
       const [voice, picture] = tracksOf(text);
@@ -591,7 +591,7 @@ describe('sections over time', () => {
     expect(abandonPublish(plan(offer(av())), []).connection).toBeNull();
   });
 
-  test('stopping the section that carries the transport: all is produced anew on another one', () => {
+  test('case 61: stopping the section that carries the transport: all is produced anew on another one', () => {
     const before = begin(screen({ direction: 'inactive' }));
     const after = next(before, [audio({ port: 0 }), video(), screen({ direction: 'inactive' })], []);
     expect(types(after)).toEqual(['closeProducer', 'closeProducer', 'replaceTransport', 'connect', 'produce']);
@@ -605,7 +605,7 @@ describe('sections over time', () => {
     expect(types(again)).toEqual([]);
   });
 
-  test('a recycled section that comes to stand first brings its own transport, unless it shares the ufrag', () => {
+  test('case 62: a recycled section that comes to stand first brings its own transport, unless it shares the ufrag', () => {
     const stopped = next(begin(), [audio({ port: 0 }), video()]);
     const recycled = audio({ mid: '2', lines: ['a=ssrc:5555 cname:client'] });
     const own = next(stopped, [{ ...recycled, transport: newUfrag }, video()], tracks, 3);

@@ -571,7 +571,7 @@ describe('data channels', () => {
     ]);
   });
 
-  test('a client that refuses them receives media all the same, and is not offered them again', () => {
+  test('case 69: a client that refuses them receives media all the same, and is not offered them again', () => {
     const subscription = withData().add('c1');
     const answer = subscription.client.answer(subscription.offer(), { a: 'reject' });
     const { actions, sections } = subscription.answer(answer);
@@ -605,7 +605,7 @@ describe('the section that carries the transport', () => {
     return subscription;
   };
 
-  test('a client that refuses the anchor: the first section it takes becomes one when its track ends', () => {
+  test('case 63: a client that refuses the anchor: the first section it takes becomes one when its track ends', () => {
     const subscription = refusingAnchor();
     const { offer: next } = subscription.remove('c1').settle();
     expect(ports(next.sdp)).toEqual(['m=audio 0', 'm=video 9', 'm=video 9']);
@@ -617,7 +617,7 @@ describe('the section that carries the transport', () => {
     expect(subscription.phases()).toEqual(['dead', 'anchor', 'live']);
   });
 
-  test('an answer that refuses it later is refused: the client has no transport any more', () => {
+  test('case 64: an answer that refuses it later is refused: the client has no transport any more', () => {
     const subscription = refusingAnchor();
     const text = subscription.client.answer(subscription.add('c3').offer());
     const gone = text.replace(/(a=group:BUNDLE) 1/, '$1').replace('m=video 9', 'm=video 0');
@@ -634,7 +634,7 @@ describe('profiles', () => {
     );
   });
 
-  test('grow: closed sections stay closed and a new track gets a new one; restarts take a new PeerConnection', () => {
+  test('case 66: grow: closed sections stay closed and a new track gets a new one; restarts take a new PeerConnection', () => {
     const subscription = new Subscription(device, { grows: true }).add('c1');
     expect(canRestartIce(subscription.state)).toBe(true);
     subscription.settle();
@@ -652,7 +652,7 @@ describe('profiles', () => {
 });
 
 describe('the number of sections', () => {
-  test('is bounded; what ends makes room for a client that takes sections over', () => {
+  test('case 68: is bounded; what ends makes room for a client that takes sections over', () => {
     const subscription = new Subscription();
     const held: string[] = [];
     while (hasRoomFor(subscription.state, 'audio')) {
@@ -678,7 +678,7 @@ describe('the number of sections', () => {
 });
 
 describe('a renewal', () => {
-  test('gives a newer offer with nothing new, and supersedes one whose answer may be lost', () => {
+  test('case 65: gives a newer offer with nothing new, and supersedes one whose answer may be lost', () => {
     const subscription = new Subscription().add('c1');
     const lost = subscription.offer();
     subscription.state = renewOffer(subscription.state);
