@@ -28,7 +28,9 @@ const NO_LIBRARIES = 'apps/demo';
 
 const layerOf = (folder: string) => LAYERS.findIndex((layer) => layer.includes(folder));
 const isTestSupport = (path: string) => path.endsWith('.test-support.ts');
-const isTest = (path: string) => path.endsWith('.test.ts') || isTestSupport(path);
+/** A command beside the sources that tests them; nobody imports it. */
+const isTool = (path: string) => /^libs\/\w+\/(?:fuzz|tools)\//.test(path);
+const isTest = (path: string) => path.endsWith('.test.ts') || isTestSupport(path) || isTool(path);
 const isBuiltin = (specifier: string) => specifier.startsWith('node:') || builtinModules.includes(specifier);
 
 /** @returns what is against the house's rules on imports, one sentence each. */

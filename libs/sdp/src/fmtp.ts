@@ -13,6 +13,8 @@ const NUMERIC = new Set([
   'stereo',
 ]);
 const NAME = /^[A-Za-z0-9][A-Za-z0-9_.-]*$/;
+/** Answers repeat values: with spaces or anything invisible in them they would read as something else. */
+const VALUE = /^[\x21-\x7e]*$/;
 const SMALL_INTEGER = /^\d{1,9}$/;
 const FORBIDDEN = new Set(['constructor', 'prototype']);
 
@@ -27,7 +29,7 @@ export function parseFmtp(config: string): FmtpParameters {
     if (equals < 1) continue;
     const name = part.slice(0, equals).trim().toLowerCase();
     const value = part.slice(equals + 1).trim();
-    if (!NAME.test(name) || FORBIDDEN.has(name)) continue;
+    if (!NAME.test(name) || FORBIDDEN.has(name) || !VALUE.test(value)) continue;
     parameters[name] = NUMERIC.has(name) && SMALL_INTEGER.test(value) ? Number(value) : value;
   }
   return parameters;

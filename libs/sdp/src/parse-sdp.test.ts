@@ -76,6 +76,13 @@ describe('form', () => {
     expect(Reflect.get({}, 'polluted')).toBeUndefined();
   });
 
+  test('fmtp values that could not be repeated in an answer are left out', () => {
+    expect(parseFmtp('useinbandfec=1 red/48000;minptime=10\t;x=\u00e9;y=a\u2028b;apt=96')).toEqual({
+      minptime: '10',
+      apt: 96,
+    });
+  });
+
   test('two different values of an attribute that stands once are refused', () => {
     expect(codeOf(() => parseSdp(inAudio('a=ice-ufrag:other')))).toBe('malformed_sdp');
     expect(codeOf(() => parseSdp(inAudio('a=mid:other')))).toBe('bad_mid');

@@ -1,0 +1,175 @@
+/** The loop: makes inputs, takes each through the doors, and keeps those that reached code no other had. */
+import { bases, type Base, type Input } from './corpus.ts';
+import type { Coverage } from './coverage.ts';
+import { tryDoors, WISH_COUNT, type Outcome } from './doors.ts';
+import { minimise } from './minimise.ts';
+import { donorsOf, mutate } from './mutate.ts';
+import { checkPrototypeValues, Finding } from './oracles.ts';
+import { Random } from './random.ts';
+
+export interface Found {
+  readonly message: string;
+  readonly input: Input;
+}
+
+/**
+ * Time an input may take through all doors: far above what any honest SDP needs, far below what would be felt. Of
+ * several measurements the least counts, so that other work of the machine does not.
+ */
+const allowedMicros = (kib: number) => 50_000 + 5000 * kib;
+/** Looking at the coverage costs as much as some inputs, so it is done less often once little new is found. */
+const batchSize = (done: number) => (done < 5000 ? 20 : 200);
+const MAX_KEPT = 3000;
+/** What is kept grows with each mutation; long ones only take time. */
+const MAX_KEPT_LENGTH = 12_288;
+/** Longer texts are refused by their length alone. */
+const MAX_LENGTH = 600_000;
+
+export class Fuzzer {
+  /** `<door> <outcome>` → inputs. */
+  readonly outcomes = new Map<string, number>();
+  /** By the kind of failure, so that one bug is told once. */
+  readonly found = new Map<string, Found>();
+  done = 0;
+  worstMicrosPerKib = 0;
+  readonly #random: Random;
+  readonly #coverage: Coverage | undefined;
+  readonly #before: (input: Input) => void;
+  readonly #bases = bases();
+  readonly #answers: readonly Base[];
+  readonly #offers: readonly Base[];
+  readonly #donors;
+  readonly #kept: Input[] = [];
+  #batch: Input[] = [];
+
+  /** @param before called with each input just before it is tried */
+  constructor(seed: number, coverage?: Coverage, before: (input: Input) => void = () => {}) {
+    this.#random = new Random(seed);
+    this.#coverage = coverage;
+    this.#before = before;
+    const all = [...this.#bases.values()];
+    this.#answers = all.filter(({ name }) => name.startsWith('answer'));
+    this.#offers = all.filter(({ name }) => !name.startsWith('answer'));
+    this.#donors = donorsOf(all.map(({ sdp }) => sdp));
+    for (const { name, sdp } of all) this.try({ base: name, sdp, wish: 0 });
+    this.#coverage?.take();
+  }
+
+  get kept(): number {
+    return this.#kept.length;
+  }
+
+  get keptBytes(): number {
+    return this.#kept.reduce((bytes, { sdp }) => bytes + sdp.length * 2, 0);
+  }
+
+  run(inputs: number): void {
+    for (let count = 0; count < inputs; count += 1) {
+      const input = this.#next();
+      this.#batch.push(input);
+      const outcome = this.try(input);
+      this.done += 1;
+      for (const [door, how] of Object.entries(outcome)) {
+        const key = `${door} ${how}`;
+        this.outcomes.set(key, (this.outcomes.get(key) ?? 0) + 1);
+      }
+      if (this.#batch.length >= batchSize(this.done)) this.#learn();
+    }
+  }
+
+  #next(): Input {
+    const random = this.#random;
+    const kept = this.#kept.length > 0 && random.chance(0.4) ? random.pick(this.#kept) : undefined;
+    const base = random.pick(random.chance(0.2) ? this.#answers : this.#offers);
+    const from = kept ?? { base: base.name, sdp: base.sdp };
+    const sdp = mutate(from.sdp, this.#donors, random).slice(0, MAX_LENGTH);
+    return { base: from.base, sdp, wish: random.below(WISH_COUNT) };
+  }
+
+  try(input: Input): Outcome {
+    this.#before(input);
+    const start = performance.now();
+    let outcome: Outcome = {};
+    try {
+      outcome = this.#doors(input);
+    } catch (error) {
+      this.#note(input, error);
+    }
+    this.#judgeCost(input, microsSince(start));
+    return outcome;
+  }
+
+  #doors(input: Input): Outcome {
+    const base = this.#bases.get(input.base);
+    if (!base) throw new RangeError(`There is no base ${input.base}`);
+    return tryDoors(base, input);
+  }
+
+  /** A single measurement may have met the garbage collector or another process. */
+  #judgeCost(input: Input, first: number): void {
+    const kib = Math.max(1, input.sdp.length / 1024);
+    if (first <= allowedMicros(kib) && first / kib <= this.worstMicrosPerKib) return;
+    const measure = () => {
+      const start = performance.now();
+      try {
+        this.#doors(input);
+      } catch {
+        // Noted when it was tried.
+      }
+      return microsSince(start);
+    };
+    const micros = Math.min(first, ...Array.from({ length: 4 }, measure));
+    this.worstMicrosPerKib = Math.max(this.worstMicrosPerKib, micros / kib);
+    if (micros > allowedMicros(kib)) {
+      this.#note(input, new Finding(`Takes too long: ${Math.round(micros / 1000)} ms for ${kib.toFixed(1)} KiB`));
+    }
+  }
+
+  #note(input: Input, error: unknown): void {
+    const kind = kindOf(error);
+    if (this.found.has(kind)) return;
+    const slow = kind.startsWith('Takes too long');
+    const fails = (smaller: Input) => {
+      try {
+        this.#doors(smaller);
+        return false;
+      } catch (other) {
+        return kindOf(other) === kind;
+      }
+    };
+    const message = error instanceof Error ? error.message : String(error);
+    this.found.set(kind, { message, input: slow ? input : minimise(input, fails) });
+  }
+
+  /** Keeps what reached code that nothing before it had. */
+  #learn(): void {
+    const batch = this.#batch;
+    this.#batch = [];
+    try {
+      checkPrototypeValues();
+    } catch (error) {
+      // Which of the batch it was shows only if it adds a property, which is looked at after each input.
+      for (const input of batch.slice(-1)) this.#note(input, error);
+    }
+    if (!this.#coverage || this.#coverage.take(true) === 0) return;
+    for (const input of batch) {
+      try {
+        this.#doors(input);
+      } catch {
+        // Noted when it was tried.
+      }
+      const fresh = this.#coverage.take();
+      if (fresh > 0 && this.#kept.length < MAX_KEPT && input.sdp.length <= MAX_KEPT_LENGTH) this.#kept.push(input);
+    }
+  }
+}
+
+function microsSince(start: number): number {
+  return (performance.now() - start) * 1000;
+}
+
+/** Without what differs from input to input. */
+function kindOf(error: unknown): string {
+  const text = error instanceof Error ? error.message : String(error);
+  return text.replaceAll(/\d+/g, '#').split('"', 1).join('').slice(0, 160);
+}
