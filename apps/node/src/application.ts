@@ -59,16 +59,22 @@ export class Application {
       this.#onUser(roomSessionId, sessionId, fence, (user) => user.signaling.publish(request)),
     'session.subscribe': ({ roomSessionId, sessionId, ...request }, fence) =>
       this.#onUser(roomSessionId, sessionId, fence, async (user) => ({
-        offer: await user.signaling.subscribe(request),
+        offer: await user.signaling.subscribing.subscribe(request),
       })),
     'session.offer': ({ roomSessionId, sessionId }, fence) =>
-      this.#onUser(roomSessionId, sessionId, fence, (user) => ({ offer: user.signaling.outstandingOffer() })),
+      this.#onUser(roomSessionId, sessionId, fence, (user) => ({
+        offer: user.signaling.subscribing.outstandingOffer(),
+      })),
     'session.answer': ({ roomSessionId, sessionId, ...request }, fence) =>
       this.#onUser(roomSessionId, sessionId, fence, (user) => user.signaling.answer(request)),
-    'session.resume': notYet,
-    'session.restartSubscribe': notYet,
-    'session.patchConsumer': notYet,
-    'cascade.messages': notYet,
+    'session.restartSubscribe': ({ roomSessionId, sessionId }, fence) =>
+      this.#onUser(roomSessionId, sessionId, fence, (user) => user.signaling.restartSubscribe()),
+    'session.resume': ({ roomSessionId, sessionId, ...request }, fence) =>
+      this.#onUser(roomSessionId, sessionId, fence, (user) => user.signaling.resume(request)),
+    'session.patchConsumer': ({ roomSessionId, sessionId, trackId, ...request }, fence) =>
+      this.#onUser(roomSessionId, sessionId, fence, (user) =>
+        user.signaling.subscribing.patchConsumer(trackId, request),
+      ),
     'session.patchTrack': ({ roomSessionId, sessionId, trackId, ...request }, fence) =>
       this.#onUser(roomSessionId, sessionId, fence, (user) => user.muteTrack(trackId, request)),
     'session.close': async ({ roomSessionId, sessionId, reason }, fence) => {
@@ -101,6 +107,10 @@ export class Application {
     },
     'cascade.pipeProducer': ({ roomSessionId, nodeId, producerId }, fence) =>
       this.#room(roomSessionId, fence).pipeProducer(nodeId, producerId),
+    'cascade.messages': ({ roomSessionId, from, messages }, fence) => {
+      this.#room(roomSessionId, fence).receiveMessages(from, messages);
+      return {};
+    },
     'cascade.unpipeProducer': ({ roomSessionId, nodeId, producerId }, fence) => {
       this.#room(roomSessionId, fence).unpipeProducer(nodeId, producerId);
       return {};
@@ -209,9 +219,4 @@ export class Application {
     this.#closed = true;
     for (const room of this.#open.values()) room.close('node_lost');
   }
-}
-
-/** Told as to a newer coordinator: the contract is ahead of this node. */
-function notYet(): never {
-  throw new ProblemError('unknown_command');
 }

@@ -24,6 +24,16 @@ it('tells each loss with what is lost by now', () => {
     peer: 'both',
   });
   expect(connectivityChange(state('lost', 'lost'), state('lost', 'lost'))).toBeNull();
+  expect(connectivityChange(state('lost', 'lost'), state('connected', 'lost'))).toEqual({
+    type: 'disconnected',
+    peer: 'subscribe',
+  });
+});
+
+it('tells nothing of a PeerConnection that is given up, unless the rest stands', () => {
+  expect(connectivityChange(state('lost', 'lost'), state(null, 'lost'))).toBeNull();
+  expect(connectivityChange(state('connected', 'lost'), state('new', 'lost'))).toBeNull();
+  expect(connectivityChange(state('lost', 'connected'), state(null, 'connected'))).toEqual({ type: 'connected' });
 });
 
 it('runs the grace time only when nothing is left', () => {

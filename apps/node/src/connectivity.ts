@@ -1,6 +1,7 @@
 /** The two PeerConnections of a session. */
-export type Peer = 'publish' | 'subscribe';
-/** `new`: never connected. `lost`: was connected and is not now. */
+const PEERS = ['publish', 'subscribe'] as const;
+export type Peer = (typeof PEERS)[number];
+/** `new`: never connected. `lost`: was connected and is not now; so is what replaces it, until it connects. */
 export type PeerState = 'new' | 'connected' | 'lost';
 
 /** What a session's transports say, plain data. */
@@ -21,7 +22,9 @@ export function connectivityChange(before: Connectivity, after: Connectivity): C
   const lost = lostPeers(after);
   const wasUp = isUp(before);
   if (isUp(after)) return wasUp ? null : { type: 'connected' };
-  if (lost.length === 0 || lost.length === lostPeers(before).length) return null;
+  // One that is given up was told as lost, and is not lost once more.
+  const changed = PEERS.some((peer) => after[peer] !== null && (after[peer] === 'lost') !== (before[peer] === 'lost'));
+  if (lost.length === 0 || !changed) return null;
   return { type: 'disconnected', peer: lost.length === 2 ? 'both' : (lost[0] ?? 'both') };
 }
 
@@ -32,7 +35,7 @@ export function isGone(state: Connectivity): boolean {
 
 /** Whether no PeerConnection has ever connected: the session's first connection is awaited. */
 export function isAwaited(state: Connectivity): boolean {
-  return [state.publish, state.subscribe].every((peer) => peer === null || peer === 'new');
+  return PEERS.every((peer) => state[peer] === null || state[peer] === 'new');
 }
 
 function isUp(state: Connectivity): boolean {
@@ -40,5 +43,5 @@ function isUp(state: Connectivity): boolean {
 }
 
 function lostPeers(state: Connectivity): Peer[] {
-  return (['publish', 'subscribe'] as const).filter((peer) => state[peer] === 'lost');
+  return PEERS.filter((peer) => state[peer] === 'lost');
 }

@@ -1,4 +1,4 @@
-import type { Router } from 'mediasoup/types';
+import type { Router, WebRtcTransport } from 'mediasoup/types';
 import {
   ProblemError,
   type ControlParams,
@@ -9,6 +9,7 @@ import {
   type PipeState,
   type RoomMember,
   type RoomRecord,
+  type SessionRecord,
   type TrackState,
 } from '@mediaserver/contracts';
 import type { ControlClient } from '@mediaserver/control';
@@ -16,8 +17,10 @@ import { pause } from '@mediaserver/lifecycle';
 import type { NodeFactBody, Registry } from '@mediaserver/registry';
 import type { Logger, NodeMetrics } from '@mediaserver/telemetry';
 import type { NodeConfig } from './config.ts';
+import { DataChannels, type RoutedMessage } from './data-channels.ts';
 import type { FactOutbox, FactResult } from './fact-outbox.ts';
 import { MemberNode, type MemberNodeOwner } from './member-node.ts';
+import type { CascadedMessage } from './message-queue.ts';
 import type { PipedParameters } from './pipe-endpoint.ts';
 import { User, type UserOwner } from './user.ts';
 import type { PooledWorker, WorkerPool } from './worker-pool.ts';
@@ -60,6 +63,7 @@ export class Room implements UserOwner, MemberNodeOwner {
   readonly #onClose: (room: Room) => void;
   readonly #users = new Map<string, User>();
   readonly #others = new Map<string, MemberNode>();
+  readonly #data: DataChannels;
   #epoch: number;
   #version: number;
   #holds = 0;
@@ -79,6 +83,8 @@ export class Room implements UserOwner, MemberNodeOwner {
     this.#epoch = record.epoch;
     this.#version = environment.nextVersion();
     this.#log = environment.log.child({ roomId: record.roomId, roomSessionId: record.roomSessionId });
+    const forward = (routed: RoutedMessage) => this.#forwardMessage(routed);
+    this.#data = new DataChannels({ router: made.router, metrics: environment.metrics, forward });
     // mediasoup closes a Router unasked only when its Worker died.
     this.router.once('workerclose', () => this.close('node_lost'));
   }
@@ -142,14 +148,12 @@ export class Room implements UserOwner, MemberNodeOwner {
 
   /** Makes a User, publishes and subscribes for it. On failure nothing of it is left and nobody was told. */
   async addUser(params: ControlParams<'session.create'>, deadline: number): Promise<ControlResult<'session.create'>> {
-    const { session, publish, capabilitiesSdp } = params;
+    const { session } = params;
     if (this.#closed) throw new ProblemError('session_gone', 'the room closed while the session was made');
     const user = new User(session, this, this.#log, this.#environment.metrics);
     this.#users.set(session.sessionId, user);
     try {
-      user.signaling.startSubscribing(capabilitiesSdp);
-      const published = publish ? await user.signaling.publish(publish) : null;
-      const offer = await user.signaling.firstOffer();
+      const negotiated = await user.signaling.join(params);
       if (user.closed || this.#closed) throw new ProblemError('session_gone', 'the session ended while it was made');
       // Without Redis there is no join; nobody waits for it after the deadline (Unix ms).
       const joined = await Promise.race([user.announce(), pause(deadline - Date.now())]);
@@ -157,7 +161,7 @@ export class Room implements UserOwner, MemberNodeOwner {
       if (joined.status !== 'ok') throw new ProblemError('session_gone', 'the session was ended while it was made');
       const { userId, sessionId } = session;
       this.#log.info({ userId, sessionId, tracks: user.tracks.length }, 'session joined');
-      return { publish: published, subscribe: offer, lastSeq: joined.lastSeq };
+      return { ...negotiated, lastSeq: joined.lastSeq };
     } catch (error) {
       const ended = user.closed || this.#closed;
       user.close('connection_lost');
@@ -214,7 +218,7 @@ export class Room implements UserOwner, MemberNodeOwner {
   }
 
   remoteTracksChanged(): void {
-    for (const user of this.#users.values()) user.signaling.tracksChanged();
+    for (const user of this.#users.values()) user.signaling.subscribing.tracksChanged();
   }
 
   commit(body: NodeFactBody): Promise<FactResult> {
@@ -239,6 +243,27 @@ export class Room implements UserOwner, MemberNodeOwner {
 
   #closeIfEmpty(): void {
     if (this.#users.size === 0 && this.#holds === 0) this.close(null);
+  }
+
+  // ── Messages ─────────────────────────────────────────────────────────────────────────────────
+
+  /** Makes a session's data channels, for as long as the transport lives. */
+  openData(session: SessionRecord, transport: WebRtcTransport, log: Logger): Promise<void> {
+    return this.#data.open(session, transport, log);
+  }
+
+  /** Which node has a session of whom is known to the registry only, so all of them get it. */
+  #forwardMessage(routed: RoutedMessage): void {
+    if (this.#others.size === 0) return;
+    const { reliable, to, message } = routed;
+    const cascaded = { seq: this.#environment.nextVersion(), reliable, to: to && [...to], message };
+    const bytes = Buffer.byteLength(JSON.stringify(cascaded));
+    for (const other of this.#others.values()) other.outbox.add(cascaded, bytes);
+  }
+
+  /** Messages that users of another node sent; they go to users here only. */
+  receiveMessages(from: RoomMember, messages: readonly CascadedMessage[]): void {
+    for (const message of this.#otherOf(from).takeNew(messages)) this.#data.deliver(message);
   }
 
   // ── Other nodes ──────────────────────────────────────────────────────────────────────────────
@@ -267,8 +292,8 @@ export class Room implements UserOwner, MemberNodeOwner {
     const known = this.#others.get(member.nodeId);
     if (known?.member.bootId === member.bootId) return known;
     known?.close();
-    const { control, config } = this.#environment;
-    const other = new MemberNode({ member, room: this, control, pipe: config.pipe, log: this.#log });
+    const { control, config, metrics } = this.#environment;
+    const other = new MemberNode({ member, room: this, control, pipe: config.pipe, log: this.#log, metrics });
     this.#others.set(member.nodeId, other);
     return other;
   }

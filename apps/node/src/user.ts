@@ -21,6 +21,7 @@ import {
   type Peer,
   type PeerState,
 } from './connectivity.ts';
+import { SCTP_OPTIONS } from './data-channels.ts';
 import type { FactResult } from './fact-outbox.ts';
 import type { PooledWorker } from './worker-pool.ts';
 import { SignalingSession } from './signaling-session.ts';
@@ -34,7 +35,7 @@ const INITIAL_OUTGOING_BITRATE = 1_000_000;
  * an ignored one only after a second. So one that comes too soon is held back for so long, ms.
  */
 const KEY_FRAME_INTERVAL_MS = 400;
-/** A client that was answered and never connected is given up after this, ms. */
+/** A client that was answered and does not connect is given up after this, ms. */
 const FIRST_CONNECTION_MS = 60_000;
 
 /** What a User needs of its Room. */
@@ -57,11 +58,14 @@ export interface UserOwner {
   commit(body: NodeFactBody): Promise<FactResult>;
   /** Tells the backend that a new SUB offer waits. */
   signalOffer(user: User): void;
+  /** Makes a session's data channels, for as long as the transport lives. */
+  openData(session: SessionRecord, transport: WebRtcTransport, log: Logger): Promise<void>;
   userClosed(user: User): void;
 }
 
+type MuteCaller = PatchTrackRequest['by'];
 /** Why a track is paused: the client's SDP, the client's call, a moderator's call. */
-type MuteReason = 'direction' | 'user' | 'moderator';
+type MuteReason = 'direction' | MuteCaller;
 
 interface LocalTrack {
   readonly producer: Producer;
@@ -87,11 +91,13 @@ export class User {
   readonly #transports = new Map<Peer, Promise<WebRtcTransport>>();
   readonly #tracks = new Map<string, LocalTrack>();
   readonly #consumers = new Set<Consumer>();
-  /** Tracks a moderator muted; publishing one anew does not free it. */
-  readonly #mutedByModerator = new Set<string>();
+  /** Who muted a track by call; publishing it anew does not free it. */
+  readonly #mutedByCall = new Map<string, ReadonlySet<MuteCaller>>();
   #connectivity: Connectivity = NOT_CONNECTED;
   #toldConnected = false;
   #deadline: NodeJS.Timeout | null = null;
+  /** Until then a client that is about to connect is waited for, Unix ms. */
+  #awaitUntil = 0;
   #left: Promise<unknown> = Promise.resolve();
   #announced = false;
   #joined = false;
@@ -157,17 +163,20 @@ export class User {
 
   // ── Transports ───────────────────────────────────────────────────────────────────────────────
 
-  /** The transport of one PeerConnection, made if it is not there. */
-  transport(peer: Peer): Promise<WebRtcTransport> {
+  /**
+   * The transport of one PeerConnection, made if it is not there.
+   * @param options.data whether it carries data channels
+   */
+  transport(peer: Peer, options: { readonly data?: boolean } = {}): Promise<WebRtcTransport> {
     const known = this.#transports.get(peer);
     if (known) return known;
-    const made = this.#createTransport(peer);
+    const made = this.#createTransport(peer, options.data ?? false);
     this.#transports.set(peer, made);
     made.catch(() => this.#transports.delete(peer));
     return made;
   }
 
-  async #createTransport(peer: Peer): Promise<WebRtcTransport> {
+  async #createTransport(peer: Peer, data: boolean): Promise<WebRtcTransport> {
     const transport = await this.#room.router.createWebRtcTransport({
       webRtcServer: this.#room.pooled.webRtcServer,
       enableUdp: true,
@@ -175,27 +184,51 @@ export class User {
       preferUdp: true,
       iceConsentTimeout: ICE_CONSENT_TIMEOUT_S,
       initialAvailableOutgoingBitrate: INITIAL_OUTGOING_BITRATE,
+      ...(data ? SCTP_OPTIONS : {}),
     });
     if (this.#closed) {
       transport.close();
       throw new ProblemError('session_gone');
     }
+    const wasLost = () => this.#connectivity[peer] === 'lost';
     const update = () => {
       if (transport.closed) return;
       const up =
         (transport.iceState === 'connected' || transport.iceState === 'completed') &&
         transport.dtlsState === 'connected';
-      const before = this.#connectivity[peer];
-      this.#setConnectivity(peer, up ? 'connected' : before === 'connected' || before === 'lost' ? 'lost' : 'new');
+      this.#setConnectivity(
+        peer,
+        up ? 'connected' : wasLost() || this.#connectivity[peer] === 'connected' ? 'lost' : 'new',
+      );
     };
     transport.on('icestatechange', update);
     transport.on('dtlsstatechange', update);
     transport.observer.once('close', () => {
       this.#transports.delete(peer);
-      this.#setConnectivity(peer, null);
+      if (!wasLost()) this.#setConnectivity(peer, null);
     });
-    this.#setConnectivity(peer, 'new');
+    if (!wasLost()) this.#setConnectivity(peer, 'new');
     return transport;
+  }
+
+  /** A PeerConnection of the client takes the place of another, which is gone with its producers or consumers. */
+  async replaceTransport(peer: Peer, options: { readonly data?: boolean } = {}): Promise<WebRtcTransport> {
+    const before = await this.#transports.get(peer);
+    before?.close();
+    return this.transport(peer, options);
+  }
+
+  /** A PeerConnection of the client is gone for good. */
+  async closeTransport(peer: Peer): Promise<void> {
+    const transport = await this.#transports.get(peer);
+    transport?.close();
+    this.#setConnectivity(peer, null);
+  }
+
+  /** The client is there and about to connect: its time for that begins now, whatever ran out before. */
+  awaitConnection(): void {
+    this.#awaitUntil = Date.now() + FIRST_CONNECTION_MS;
+    this.#armDeadline();
   }
 
   /** What SDP says of a transport: its own ICE and DTLS parameters, this node's announced addresses. */
@@ -208,6 +241,7 @@ export class User {
     if (this.#closed || this.#connectivity[peer] === state) return;
     const before = this.#connectivity;
     this.#connectivity = { ...before, [peer]: state };
+    if (state === 'connected') this.#awaitUntil = 0;
     const { sessionId } = this.session;
     const change = connectivityChange(before, this.#connectivity);
     // A transport that replaces another connects anew; the user was connected all along.
@@ -222,12 +256,12 @@ export class User {
     this.#armDeadline();
   }
 
-  /** One timer: for the first connection, or for the grace time after the last one was lost. */
+  /** One timer: for a connection that is to come, or for the grace time after the last one was lost. */
   #armDeadline(): void {
     if (this.#deadline) clearTimeout(this.#deadline);
     this.#deadline = null;
     const waitMs = isGone(this.#connectivity)
-      ? this.#room.graceMs
+      ? Math.max(this.#room.graceMs, this.#awaitUntil - Date.now())
       : isAwaited(this.#connectivity)
         ? FIRST_CONNECTION_MS
         : null;
@@ -243,9 +277,8 @@ export class User {
     const { kind, source, rtpParameters } = action;
     const { userId, sessionId, nodeId, ordinal } = this.session;
     const trackId = makeTrackId(userId, source, ordinal);
-    const mutes = new Set<MuteReason>();
+    const mutes = new Set<MuteReason>(this.#mutedByCall.get(trackId));
     if (action.paused) mutes.add('direction');
-    if (this.#mutedByModerator.has(trackId)) mutes.add('moderator');
     const producer = await transport.produce({
       kind,
       rtpParameters,
@@ -266,7 +299,7 @@ export class User {
     producer.observer.once('close', () => {
       if (this.#tracks.get(trackId)?.producer !== producer) return;
       this.#tracks.delete(trackId);
-      this.signaling.producerClosed(producer.id);
+      this.signaling.publishing.producerClosed(producer.id);
       if (!this.#announced || this.#closed) return;
       void this.#commit({ op: 'track.closed', trackId, producerId: producer.id });
       this.#room.localTracksChanged();
@@ -305,8 +338,9 @@ export class User {
     const { trackId } = track.state;
     if (muted) track.mutes.add(reason);
     else track.mutes.delete(reason);
-    if (track.mutes.has('moderator')) this.#mutedByModerator.add(trackId);
-    else this.#mutedByModerator.delete(trackId);
+    const callers = [...track.mutes].filter((by) => by !== 'direction');
+    if (callers.length > 0) this.#mutedByCall.set(trackId, new Set(callers));
+    else this.#mutedByCall.delete(trackId);
     const before = track.state;
     track.state = { ...before, ...muteState(track.mutes) };
     if (isDeepStrictEqual(before, track.state)) return before;
@@ -333,6 +367,11 @@ export class User {
 
   canConsume(producerId: string, rtpCapabilities: RtpCapabilities): boolean {
     return this.#room.router.canConsume({ producerId, rtpCapabilities });
+  }
+
+  /** Makes both data channels on the subscribing transport. @throws Error if it closes meanwhile. */
+  openData(transport: WebRtcTransport): Promise<void> {
+    return this.#room.openData(this.session, transport, this.#log);
   }
 
   reportFailedConsumer(trackId: string, code: string): void {

@@ -46,6 +46,11 @@ export interface ApplyPlan {
 }
 export type PublishPlan = ReplayPlan | ApplyPlan;
 
+/** Whether this very offer was answered already, and the answer still holds. */
+export function isReplay(state: PubState, input: PublishInput): boolean {
+  return state.lastOffer?.replayOf?.digest === digestOf(input);
+}
+
 /**
  * Decides what a publish offer means, without any effect. Every section that will be produced was tried against
  * `mediasoup/ortc`, so that `produce()` has no reason in the SDP to fail.
