@@ -14,8 +14,10 @@ import {
 } from '@mediaserver/contracts';
 import type { ControlClient } from '@mediaserver/control';
 import { Backoff, pause, Wakeup } from '@mediaserver/lifecycle';
-import type { Logger } from '@mediaserver/telemetry';
+import type { Logger, NodeMetrics } from '@mediaserver/telemetry';
 import type { NodeConfig } from './config.ts';
+import { MessageOutbox } from './message-outbox.ts';
+import type { CascadedMessage } from './message-queue.ts';
 import { PipeEndpoint, type PipedParameters } from './pipe-endpoint.ts';
 
 /** Both sides say their state at least this often, ms: mends whatever a lost message left. */
@@ -56,10 +58,13 @@ interface Waiter {
  * 2. The Pipe opens before and closes after what runs through it; whatever fails is planned again after a while.
  * 3. The node with the lower id opens the Pipe, the other asks it to: there is never more than one.
  * 4. A track is piped only while a user here wants it, and `PIPE_LINGER_MS` longer.
- * 5. After `close()` nothing of it is left: no Pipe half, no timer, no waiting promise.
+ * 5. After `close()` nothing of it is left: no Pipe half, no timer, no waiting promise, no message.
+ * 6. A message of the other node is taken once, however often it is sent.
  */
 export class MemberNode {
   readonly member: RoomMember;
+  /** Messages of users here for users there. */
+  readonly outbox: MessageOutbox;
   readonly #room: MemberNodeOwner;
   readonly #control: ControlClient;
   readonly #pipeConfig: NodeConfig['pipe'];
@@ -82,6 +87,8 @@ export class MemberNode {
   readonly #planWakeup = new Wakeup();
   /** What differs from the other side's view, and since when, Unix ms. */
   readonly #doubts = new Map<string, number>();
+  /** `seq` of the newest message it sent. */
+  #messageSeq = -1;
 
   constructor(options: {
     member: RoomMember;
@@ -89,12 +96,19 @@ export class MemberNode {
     control: ControlClient;
     pipe: NodeConfig['pipe'];
     log: Logger;
+    metrics: NodeMetrics;
   }) {
     this.member = options.member;
     this.#room = options.room;
     this.#control = options.control;
     this.#pipeConfig = options.pipe;
     this.#log = options.log.child({ otherNodeId: options.member.nodeId, roomSessionId: options.room.roomSessionId });
+    const { roomSessionId, self } = this.#room;
+    this.outbox = new MessageOutbox(
+      (messages) => this.#call('cascade.messages', { roomSessionId, from: self, messages }),
+      this.#log,
+      options.metrics,
+    );
     void this.#syncLoop();
     void this.#planLoop();
   }
@@ -196,6 +210,15 @@ export class MemberNode {
       this.#log.warn({ code }, 'a node of the room does not answer; its tracks are withdrawn');
       this.#room.remoteTracksChanged();
     }
+  }
+
+  // ── Messages ─────────────────────────────────────────────────────────────────────────────────
+
+  /** Of messages the other node sent, those it did not send before; it repeats a call whose answer it did not get. */
+  takeNew(messages: readonly CascadedMessage[]): CascadedMessage[] {
+    const fresh = messages.filter(({ seq }) => seq > this.#messageSeq);
+    this.#messageSeq = fresh.at(-1)?.seq ?? this.#messageSeq;
+    return fresh;
   }
 
   // ── Pulling media ────────────────────────────────────────────────────────────────────────────
@@ -503,6 +526,7 @@ export class MemberNode {
   close(): void {
     if (this.closed) return;
     this.#stop.abort();
+    this.outbox.close();
     this.#endpoint?.close();
     this.#endpoint = null;
     for (const waiters of this.#waiters.values()) {

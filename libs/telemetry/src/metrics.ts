@@ -59,6 +59,8 @@ export function createNodeMetrics() {
   const registers = [registry];
   const gauge = (name: string, help: string, labelNames: string[] = []) =>
     new Gauge({ name: `mediaserver_node_${name}`, help, labelNames, registers });
+  const counter = (name: string, help: string, labelNames: string[] = []) =>
+    new Counter({ name: `mediaserver_node_${name}`, help, labelNames, registers });
   return {
     registry,
     rooms: gauge('rooms', 'Rooms this node carries'),
@@ -81,6 +83,26 @@ export function createNodeMetrics() {
       help: 'mediasoup Workers that died unasked',
       registers,
     }),
+    dataMessagesReceived: counter('data_messages_received_total', 'Messages taken from data channels of clients', [
+      'channel',
+    ]),
+    dataMessagesDelivered: counter(
+      'data_messages_delivered_total',
+      'Messages handed to data channels of clients, each recipient counted',
+      ['channel'],
+    ),
+    dataMessagesRefused: counter('data_messages_refused_total', 'Messages answered with an error, by its code', [
+      'reason',
+    ]),
+    dataMessagesDropped: counter(
+      'data_messages_dropped_total',
+      'Messages lost on the way: the client or the other node did not take them',
+      ['reason'],
+    ),
+    dataSessionsClosed: counter(
+      'data_sessions_closed_total',
+      'Sessions that lost their data channels: too slow, or sending far too much',
+    ),
     negotiationFailures: new Counter({
       name: 'mediaserver_node_negotiation_failures_total',
       help: 'SDP refused, by error code',
