@@ -1,6 +1,7 @@
 import wrtc from '@roamhq/wrtc';
 import {
   subscribeOfferSchema,
+  type ClientMessage,
   type EventEnvelope,
   type JoinRequest,
   type JoinResult,
@@ -47,6 +48,10 @@ export class WrtcUser {
   readonly sub = new PeerConnection();
   /** Tracks of the newest applied offer. */
   tracks: SubscribeTrack[] = [];
+  /** Data channels of the newest generation, by label. */
+  readonly channels = new Map<string, RTCDataChannel>();
+  /** What came by them, in order. */
+  readonly messages: { readonly label: string; readonly message: unknown }[] = [];
   /** Called before an offer is applied. */
   onOffer: ((offer: SubscribeOffer) => void) | null = null;
   #applied = { generation: 0, revision: 0 };
@@ -110,6 +115,7 @@ export class WrtcUser {
       const { generation, revision } = this.#applied;
       if (next.generation < generation || (next.generation === generation && next.revision <= revision)) return;
       this.onOffer?.(next);
+      if (next.generation !== generation) this.#makeChannels(next);
       this.#applied = next;
       await this.sub.setRemoteDescription({ type: 'offer', sdp: next.sdp });
       await this.sub.setLocalDescription(await this.sub.createAnswer());
@@ -118,6 +124,27 @@ export class WrtcUser {
       const result = await this.api.call<SubscribeAnswerResult>('PUT', `${this.path}/subscribe/answer`, answer);
       next = result.next;
     }
+  }
+
+  #makeChannels({ data }: SubscribeOffer): void {
+    this.channels.clear();
+    for (const { label, id, ordered, maxRetransmits } of data) {
+      const loss = maxRetransmits === undefined ? {} : { maxRetransmits };
+      const channel = this.sub.createDataChannel(label, { negotiated: true, id, ordered, ...loss });
+      channel.addEventListener('message', (event) => {
+        this.messages.push({ label, message: JSON.parse(String(event.data)) });
+      });
+      this.channels.set(label, channel);
+    }
+  }
+
+  /** Sends on a data channel once that is open. */
+  async send(label: string, message: ClientMessage): Promise<void> {
+    const channel = await eventually(`${this.userId} has the channel ${label}`, () => {
+      const known = this.channels.get(label);
+      return known?.readyState === 'open' ? known : null;
+    });
+    channel.send(JSON.stringify(message));
   }
 
   async publish(source: Source): Promise<PublishResult> {
