@@ -21,11 +21,12 @@ import {
   type PubState,
   type SubState,
 } from '../src/index.ts';
+import { parseSdp } from '../src/parse-sdp.ts';
 import { chromium, consume, context, produced, tracksOf, transport } from '../src/sdp.test-support.ts';
 import { answerTo, deepFreeze, type Base, type Input } from './corpus.ts';
 import { checkAnswersAll, checkError, checkPrototypes, checkWritten, Finding } from './oracles.ts';
 
-type Door = 'offer' | 'next offer' | 'back again' | 'capabilities' | 'answer' | 'relayed';
+type Door = 'parser' | 'offer' | 'next offer' | 'back again' | 'capabilities' | 'answer' | 'relayed';
 /** `accepted`, or the code of the refusal; a door that was not come to is left out. */
 export type Outcome = Readonly<Partial<Record<Door, string>>>;
 
@@ -52,7 +53,11 @@ export function tryDoors(base: Base, { sdp, wish }: Input): Outcome {
     } catch (error) {
       outcome[door] = checkError(error);
     }
+    checkPrototypes();
   };
+  enter('parser', () => parseSdp(sdp));
+  // Every door begins with the parser.
+  if (outcome.parser !== 'accepted') return outcome;
   let fresh: ApplyPlan | undefined;
   let after: PubState | undefined;
   enter('offer', () => ({ plan: fresh } = publishOn(freshPub, sdp, tracks)));
@@ -63,7 +68,6 @@ export function tryDoors(base: Base, { sdp, wish }: Input): Outcome {
   enter('answer', () => answer(base.sub, sdp));
   const plan = fresh;
   if (plan) enter('relayed', () => relay(plan));
-  checkPrototypes();
   return outcome;
 }
 

@@ -175,12 +175,17 @@ function tracksByMid(tracks: readonly PublishTrack[], document: SdpDocument): Re
   const byMid = new Map<string, PublishTrack>();
   for (const track of tracks) {
     if (track.mid.length > limits.midLength || !document.media.some(({ mid }) => mid === track.mid)) {
-      throw new SdpError('unknown_track_mid', 'tracks names a mid that is not in the SDP', track.mid);
+      throw new SdpError('unknown_track_mid', 'tracks names a mid that is not in the SDP', printableMid(track.mid));
     }
     if (byMid.has(track.mid)) throw new SdpError('bad_mid', 'tracks names a mid twice', track.mid);
     byMid.set(track.mid, track);
   }
   return byMid;
+}
+
+/** An error's mid is shown and logged; one that is no mid is left out. */
+function printableMid(mid: string): string | undefined {
+  return mid.length <= limits.midLength ? mid : undefined;
 }
 
 /** RFC 8842 §5: who is the DTLS client is settled by the first answer and stays. */
