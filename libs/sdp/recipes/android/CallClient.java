@@ -184,7 +184,7 @@ public final class CallClient {
       try {
         publish();
       } catch (Signaling.SignalingException problem) {
-        if (problem.code == null) throw problem; // It may have been taken: the next offer has it too.
+        if (problem.mayWorkLater()) throw problem; // It may have been taken: the next offer has it too.
         sending.remove(track.source());
         senders.remove(track.source()).stopStandard(); // Or the next offer would tell of it.
         throw problem;
@@ -237,8 +237,8 @@ public final class CallClient {
     try {
       published(signaling.publish(makeOffer()));
     } catch (Signaling.SignalingException problem) {
-      // Without an answer the server may have applied it, and a rollback would rename our sections.
-      if (problem.code != null) rollBack(pub);
+      // Unless it was refused the server may have applied it, and a rollback would rename our sections.
+      if (!problem.mayWorkLater()) rollBack(pub);
       throw problem;
     }
   }
@@ -470,7 +470,7 @@ public final class CallClient {
       if (restarts && result.publish() != null) published(result.publish());
       receive(result.subscribe());
     } catch (Signaling.SignalingException problem) {
-      if (restarts && problem.code != null) rollBack(pub);
+      if (restarts && !problem.mayWorkLater()) rollBack(pub);
       throw problem;
     }
   }
