@@ -1,6 +1,7 @@
 import { applyAnswer, SdpError, type SubState } from '../src/index.ts';
 import { checkMids, isRtpKind, remoteTransport, taggedSection } from '../src/remote-transport.ts';
 import type { SdpDocument } from '../src/sdp-document.ts';
+import type { SubLinePhase } from '../src/sub-state.ts';
 import {
   attempt,
   EMPTY,
@@ -15,16 +16,24 @@ import { RECONSTRUCTED_NEGOTIATION } from './outstanding-offer.ts';
 import { actionLines, capabilityLines } from './short-form.ts';
 import { answerVerdicts } from './verdicts.ts';
 
-/** What an answer does, to the offer that waits for it in `state`; with null it is only checked in itself. */
-export function explainAnswer(
-  given: Given,
-  document: SdpDocument,
-  state: SubState | null,
-): { state: SubState | null; explanation: Judged } {
-  return state ? applied(given, document, state) : { state, explanation: checkedAlone(given, document) };
+/** Sections of an offer that carry no track, after the answer. */
+const WITHOUT_TRACK: Readonly<Record<SubLinePhase, string>> = {
+  anchor: 'open, no media',
+  probe: 'open, no media',
+  adding: 'waits',
+  live: 'live',
+  closing: 'to be closed',
+  closed: 'closed',
+  free: 'closed',
+  dead: 'refused by the client',
+};
+
+/** What an answer does to the offer that waits for it in `state`; with null it is only checked in itself. */
+export function explainAnswer(given: Given, document: SdpDocument, state: SubState | null): Judged {
+  return state ? applied(given, document, state) : checkedAlone(given, document);
 }
 
-function applied(given: Given, document: SdpDocument, state: SubState): { state: SubState; explanation: Judged } {
+function applied(given: Given, document: SdpDocument, state: SubState): Judged {
   const { sdp, context } = given;
   const outcome = attempt(() => applyAnswer(state, { ...context, negotiationId: RECONSTRUCTED_NEGOTIATION, sdp }));
   const offered = state.outstanding?.lines ?? [];
@@ -35,7 +44,7 @@ function applied(given: Given, document: SdpDocument, state: SubState): { state:
       return { ...outline(sdp, section), codecs, ...judge(section.index) };
     });
   if (outcome instanceof SdpError) {
-    return { state, explanation: { ...EMPTY, sections: summaries(() => ({})), refusal: refusalOf(sdp, outcome) } };
+    return { ...EMPTY, sections: summaries(() => ({})), refusal: refusalOf(sdp, outcome) };
   }
   const sections = summaries((index) => {
     const mid = offered[index]?.mid;
@@ -44,18 +53,17 @@ function applied(given: Given, document: SdpDocument, state: SubState): { state:
     return {
       ...(mid === undefined ? {} : { mid }),
       source: result?.trackId ?? null,
-      status: result?.status ?? outcome.state.lines[index]?.phase ?? null,
+      status: result?.status ?? WITHOUT_TRACK[outcome.state.lines[index]?.phase ?? 'free'],
       refusal: result?.code && section ? sectionRefusal(sdp, section, result.code) : null,
     };
   });
-  const explanation: Judged = {
+  return {
     ...EMPTY,
     accepted: true,
     sections,
     actions: outcome.actions.flatMap(actionLines),
     capabilities: outcome.capabilities ? capabilityLines(outcome.capabilities) : [],
   };
-  return { state: outcome.state, explanation };
 }
 
 /** Without the offer only what an answer must have in itself can be judged. */

@@ -20,7 +20,7 @@ export interface NamedText {
 export function explain(texts: readonly NamedText[], options: ExplainOptions): Explanation[] {
   const context: NegotiationContext = { routerRtpCapabilities: routerRtpCapabilities(), codecs: options.codecs };
   let state = createPubState(1);
-  let sub = options.serverOffer === null ? null : outstandingOffer(findSdp(options.serverOffer).sdp);
+  const sub = options.serverOffer === null ? null : outstandingOffer(findSdp(options.serverOffer).sdp);
   return texts.map(({ name, text }) => {
     const found = findSdp(text);
     const given: Given = { sdp: found.sdp, context, options, requestTracks: found.tracks };
@@ -44,11 +44,7 @@ export function explain(texts: readonly NamedText[], options: ExplainOptions): E
     if (document instanceof SdpError) return { ...common, refusal: refusalOf(found.sdp, document) };
     const seen = { ...common, client: clientLook(found.sdp, document), transport: transportOf(found.sdp, document) };
     if (role === 'probe') return { ...seen, ...explainProbe(given, document) };
-    if (role === 'answer') {
-      const answered = explainAnswer(given, document, sub);
-      sub = answered.state;
-      return { ...seen, ...answered.explanation };
-    }
+    if (role === 'answer') return { ...seen, ...explainAnswer(given, document, sub) };
     const published = explainOffer(given, document, state);
     state = published.state;
     return { ...seen, ...published.explanation };

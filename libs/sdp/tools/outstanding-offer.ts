@@ -24,6 +24,8 @@ export function outstandingOffer(offerSdp: string, connection: SubConnection | n
   return {
     ...createSubState({ generation: 1, data, capabilities: null, profile: null }),
     phase: 'offered',
+    // Data channels are opened by the first answer.
+    ...(data && connection ? { data: 'open' } : {}),
     revision: 1,
     nextMid: offered.length + 1,
     lines: offered.map((line): SubLine => ({
