@@ -76,7 +76,7 @@ function offeredTrack(section: SdpMedia, kind: 'audio' | 'video', mid: string): 
   const [userId = '', consumerId = `consumer-${mid}`] = msid.split(' ').filter(Boolean);
   return {
     mid,
-    track: { trackId: msid, userId, source: '', kind },
+    track: { trackId: msid === '' ? '-' : msid, userId, source: '', kind },
     consumer: {
       mid,
       consumerId,
