@@ -215,6 +215,77 @@ describe('what cannot be taken', () => {
   });
 });
 
+describe('a client that costs too much', () => {
+  /** Over all nodes. */
+  async function counted(name: string): Promise<number> {
+    const texts = await Promise.all(
+      cluster.nodes.map(async ({ opsUrl }) => (await fetch(new URL('/metrics', opsUrl))).text()),
+    );
+    const values = texts.map((text) => new RegExp(`^mediaserver_node_${name} (\\S+)$`, 'm').exec(text)?.[1] ?? '0');
+    return values.reduce((sum, value) => sum + Number(value), 0);
+  }
+
+  it('loses its channels when it floods; nobody else does', async () => {
+    await api.call('POST', '/rooms', { roomId, placement: { strategy: 'pack' } });
+    const [anna, boris, carla] = [
+      await open(await join('anna')),
+      await open(await join('boris')),
+      await open(await join('carla')),
+    ];
+    const channel = anna.channels.get(RELIABLE);
+    await eventually('the channel closes', () => {
+      for (let index = 0; index < 500 && channel?.readyState === 'open'; index += 1) channel.send('{"data":0}');
+      return channel?.readyState === 'closed';
+    });
+    await boris.send(RELIABLE, { data: 'still here' });
+    await eventually('others hear each other', () =>
+      of(carla, RELIABLE).some((message) => isFrom(message, 'boris') && message.data === 'still here'),
+    );
+  });
+
+  it('loses its channels when it takes nothing for long, so that what waits for it is bounded', async () => {
+    await api.call('POST', '/rooms', { roomId, placement: { strategy: 'pack' } });
+    const senders = [await open(await join('anna')), await open(await join('boris')), await open(await join('carla'))];
+    // It answers, and never reaches the server: its channels are made and stay where they are.
+    await join('lost', {
+      prepare: (user) => {
+        user.onOffer = (offer) => (offer.sdp = offer.sdp.replaceAll(/a=candidate:.*\r\n/g, ''));
+      },
+    });
+    const before = await counted('data_sessions_closed_total');
+    for (let index = 0; index < 15; index += 1) {
+      for (const sender of senders) await sender.send(RELIABLE, { data: 'x'.repeat(16_000) });
+    }
+    await eventually('it was given up', async () => (await counted('data_sessions_closed_total')) === before + 1);
+    for (const user of senders) await eventually('who takes it gets it all', () => of(user, RELIABLE).length === 30);
+  });
+});
+
+describe('a session that starts anew', () => {
+  it('has new channels, and the old ones are gone', async () => {
+    await api.call('POST', '/rooms', { roomId });
+    const [anna, boris] = [await open(await join('anna')), await open(await join('boris'))];
+    const old = anna.channels.get(RELIABLE);
+    await anna.resume('all');
+    await open(anna);
+    expect(anna.channels.get(RELIABLE)).not.toBe(old);
+    await anna.send(RELIABLE, { data: 'again' });
+    await received(boris, RELIABLE, { from: 'anna', data: 'again' });
+    await boris.send(RELIABLE, { data: 'welcome' });
+    await received(anna, RELIABLE, { from: 'boris', data: 'welcome' });
+  });
+
+  it('keeps its channels over an ICE restart', async () => {
+    await api.call('POST', '/rooms', { roomId });
+    const [anna, boris] = [await open(await join('anna')), await open(await join('boris'))];
+    const channel = anna.channels.get(RELIABLE);
+    await anna.resume('ice');
+    await anna.send(RELIABLE, { data: 'as before' });
+    await received(boris, RELIABLE, { from: 'anna', data: 'as before' });
+    expect(anna.channels.get(RELIABLE)).toBe(channel);
+  });
+});
+
 describe('a session without data channels', () => {
   it('works, and hears nothing', async () => {
     await api.call('POST', '/rooms', { roomId, placement: { strategy: 'pack' } });

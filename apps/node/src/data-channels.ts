@@ -27,8 +27,8 @@ export const SCTP_OPTIONS = {
 const SENDING = { messages: { perSecond: 50, burst: 100 }, bytes: { perSecond: 64 * 1024, burst: 256 * 1024 } };
 /** Of what goes over it so much is still read and answered with an error. */
 const REFUSALS = { messages: { perSecond: 10, burst: 50 }, bytes: { perSecond: 16 * 1024, burst: 128 * 1024 } };
-/** A client that sends so many too many in a row has its channels closed. */
-const MAX_REFUSED_IN_A_ROW = 2_000;
+/** A client that sends so much too much has its channels closed. */
+const TOLERATED = { messages: { perSecond: 200, burst: 2_000 }, bytes: { perSecond: 2 ** 20, burst: 8 * 2 ** 20 } };
 /** mediasoup's subchannels are 16 bits wide. */
 const SUBCHANNELS = 2 ** 16;
 
@@ -53,7 +53,7 @@ interface DataSession {
   readonly subchannel: number;
   readonly sending: RateLimit;
   readonly refusals: RateLimit;
-  refusedInARow: number;
+  readonly tolerated: RateLimit;
   /** Ends both channels; the client sees them close. */
   readonly close: (reason: string) => void;
 }
@@ -139,9 +139,10 @@ export class DataChannels {
       subchannel,
       sending: new RateLimit(SENDING, now),
       refusals: new RateLimit(REFUSALS, now),
-      refusedInARow: 0,
+      tolerated: new RateLimit(TOLERATED, now),
       close: (reason) => {
-        if (!this.#sessions.delete(subchannel)) return;
+        if (this.#sessions.get(subchannel) !== session) return;
+        this.#sessions.delete(subchannel);
         log.info({ reason }, 'data channels closed');
         this.#metrics.dataSessionsClosed.inc();
         for (const each of opened) each.close();
@@ -150,7 +151,9 @@ export class DataChannels {
     const opened = new Set<{ close(): void }>();
     transport.observer.on('newdataproducer', (each) => opened.add(each));
     transport.observer.on('newdataconsumer', (each) => opened.add(each));
-    transport.observer.once('close', () => this.#sessions.delete(subchannel));
+    transport.observer.once('close', () => {
+      if (this.#sessions.get(subchannel) === session) this.#sessions.delete(subchannel);
+    });
     this.#sessions.set(subchannel, session);
     return session;
   }
@@ -174,22 +177,11 @@ export class DataChannels {
 
   #received(session: DataSession, label: Label, payload: Buffer, ppid: number): void {
     // One that was closed may have sent more before it knew.
-    if (!this.#sessions.has(session.subchannel)) return;
+    if (this.#sessions.get(session.subchannel) !== session) return;
     const now = performance.now();
     const { length } = payload;
-    const passes = session.sending.take(length, now);
-    session.refusedInARow = passes ? 0 : session.refusedInARow + 1;
-    if (session.refusedInARow > MAX_REFUSED_IN_A_ROW) {
-      session.close('the client sends far too much');
-      return;
-    }
-    if (!passes) {
-      this.#metrics.dataMessagesRefused.inc({ reason: 'rate_limited' });
-      if (!session.refusals.take(length, now)) return;
-      const { id } = readClientMessage(payload, ppid, session.userId);
-      const { messages, bytes } = SENDING;
-      const detail = `At most ${messages.perSecond} messages and ${bytes.perSecond} bytes a second are taken`;
-      this.#answer(session, label, { code: 'rate_limited', message: detail, id });
+    if (!session.sending.take(length, now)) {
+      this.#refuseExcess(session, label, payload, ppid, now);
       return;
     }
     const read = readClientMessage(payload, ppid, session.userId);
@@ -202,6 +194,18 @@ export class DataChannels {
     const routed = { reliable: label === RELIABLE, to: read.to ?? null, message: read.message };
     this.#send(routed, session);
     this.#forward(routed);
+  }
+
+  #refuseExcess(session: DataSession, label: Label, payload: Buffer, ppid: number, now: number): void {
+    this.#metrics.dataMessagesRefused.inc({ reason: 'rate_limited' });
+    if (!session.tolerated.take(payload.length, now)) {
+      session.close('the client sends far too much');
+    } else if (session.refusals.take(payload.length, now)) {
+      const { id } = readClientMessage(payload, ppid, session.userId);
+      const { messages, bytes } = SENDING;
+      const detail = `At most ${messages.perSecond} messages and ${bytes.perSecond} bytes a second are taken`;
+      this.#answer(session, label, { code: 'rate_limited', message: detail, id });
+    }
   }
 
   #answer(session: DataSession, label: Label, error: MessageError['error']): void {
