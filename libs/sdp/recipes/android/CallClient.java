@@ -81,6 +81,9 @@ public final class CallClient {
   private static final Set<String> GONE = Set.of("session_gone", "stale_session", "user_not_found", "room_not_found");
   /** The offer that was answered is not current any more: the current one is asked for. */
   private static final Set<String> OVERTAKEN = Set.of("stale_negotiation", "no_negotiation");
+  /** The server knows another PUB than this one: only a new one helps. */
+  private static final Set<String> DIFFERS =
+      Set.of("mline_mismatch", "mline_count_shrunk", "dtls_fingerprint_changed");
   /** {@code DISCONNECTED} often mends itself within this time, over another network too. */
   private static final long DISCONNECTED_MS = 3_000;
   /** So long a new attempt has to connect. */
@@ -239,6 +242,7 @@ public final class CallClient {
     } catch (Signaling.SignalingException problem) {
       // Unless it was refused the server may have applied it, and a rollback would rename our sections.
       if (!problem.mayWorkLater()) rollBack(pub);
+      if (DIFFERS.contains(String.valueOf(problem.code))) recover("all");
       throw problem;
     }
   }

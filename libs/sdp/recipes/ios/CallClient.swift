@@ -1,5 +1,5 @@
 // UNTESTED: never compiled, since this project has no Swift compiler. Checked by a parser, and against the public
-// headers of WebRTC.framework. Tell us what you had to change.
+// headers of WebRTC.framework. Written for Swift's language mode 5. Tell us what you had to change.
 
 import Foundation
 import WebRTC
@@ -48,6 +48,8 @@ final class CallClient: NSObject {
     private static let gone: Set<String> = ["session_gone", "stale_session", "user_not_found", "room_not_found"]
     /// The offer that was answered is not current any more: the current one is asked for.
     private static let overtaken: Set<String> = ["stale_negotiation", "no_negotiation"]
+    /// The server knows another PUB than this one: only a new one helps.
+    private static let differs: Set<String> = ["mline_mismatch", "mline_count_shrunk", "dtls_fingerprint_changed"]
     /// `disconnected` often mends itself within this time, over another network too.
     private static let disconnectedSeconds = 3.0
     /// So long a new attempt has to connect.
@@ -149,7 +151,7 @@ final class CallClient: NSObject {
     /// Stops sources for good.
     func unpublish(_ sources: String...) async throws {
         try await serially {
-            sources.forEach(self.forget)
+            for source in sources { self.forget(source) }
             if self.sessionId != nil { try await self.publish() }
         }
     }
@@ -194,6 +196,7 @@ final class CallClient: NSObject {
         } catch let problem as SignalingError where !problem.mayWorkLater {
             // Unless it was refused the server may have applied it, and a rollback would rename our sections.
             try await rollBack(pub)
+            if Self.differs.contains(problem.code ?? "") { recover("all") }
             throw problem
         }
     }
@@ -393,7 +396,10 @@ final class CallClient: NSObject {
         while state != .ended {
             do {
                 let isNew = sessionId == nil
-                try await serially { isNew ? try await self.enterByJoin() : try await self.resume(reset) }
+                let attempt = reset
+                try await serially {
+                    if isNew { try await self.enterByJoin() } else { try await self.resume(attempt) }
+                }
                 if reset == "none" && !isNew { return }
                 if await connects() { return }
                 reset = "all"
@@ -468,7 +474,7 @@ final class CallClient: NSObject {
         let nothing = RTCRtpTransceiverInit()
         nothing.direction = .inactive
         pub.addTransceiver(of: .audio, init: nothing)
-        sending.forEach(addSender)
+        for track in sending { addSender(track) }
         firstOffer = try await pub.offer(for: Self.noConstraints)
     }
 

@@ -15,12 +15,17 @@ import WebRTC
 ///
 /// `attachTo: sessionId` in the join, which makes it a companion of the app's session without all that, comes with a
 /// later release.
-final class ScreenBroadcast: RPBroadcastSampleHandler {
+class ScreenBroadcast: RPBroadcastSampleHandler {
     private var client: CallClient?
     private var source: RTCVideoSource?
     private var capturer: RTCVideoCapturer?
 
-    /// The app's backend knows the user from a token in the shared app group; `makeSignaling` is the app's.
+    /// The app's own subclass makes it, with a token from the shared app group by which the backend knows the user.
+    @MainActor
+    func makeSignaling(deviceId _: String) -> Signaling {
+        preconditionFailure("override makeSignaling")
+    }
+
     override func broadcastStarted(withSetupInfo _: [String: NSObject]?) {
         Task { @MainActor in
             let factory = RTCPeerConnectionFactory(
