@@ -297,6 +297,33 @@ describe('media calls', () => {
     expectProblem(await api.call('PUT', `${user}/publish`, { sdp: 'garbage' }), 422, 'malformed_sdp');
   });
 
+  it('resume, restart and settings of a consumer reach the session', async () => {
+    const roomId = freshRoom();
+    const sessionId = await api.join(roomId, 'anna', { room: {} });
+    const host = nodeOf((await readRoom(roomId)).users[0]?.nodeId ?? '');
+    await host.createTrack(sessionId, 'screen');
+    const user = `/v1/rooms/${roomId}/users/anna`;
+    const resumed = await api.call('POST', `${user}/resume`, { sessionId, reset: 'all', publish: PUBLISH });
+    expect(resumed.status).toBe(200);
+    expect(resumed.body).toMatchObject({
+      user: { sessionId },
+      publish: { sdp: 'v=0 answer' },
+      subscribe: makeOffer(1),
+      lastSeq: 3,
+    });
+    expect((await api.call('POST', `${user}/subscribe/restart`)).body).toEqual(makeOffer(2));
+    const settings = { paused: true, preferredLayers: { spatial: 0 }, priority: 7 };
+    const consumer = `${user}/consumers/anna:screen`;
+    expect((await api.call('PATCH', consumer, settings)).body).toMatchObject(settings);
+
+    expectProblem(await api.call('POST', `${user}/resume`, { sessionId: 'old' }), 409, 'stale_session');
+    expectProblem(await api.call('POST', `${user}/resume`, {}), 400, 'invalid_request');
+    expectProblem(await api.call('PATCH', consumer, { priority: 0 }), 400, 'invalid_request');
+    expectProblem(await api.call('PATCH', `${user}/consumers/anna:unknown`, {}), 404, 'track_not_found');
+    await api.call('DELETE', user);
+    expectProblem(await api.call('POST', `${user}/resume`, { sessionId }), 404, 'session_gone');
+  });
+
   it('mute a track by its id', async () => {
     const roomId = freshRoom();
     const sessionId = await api.join(roomId, 'anna', { room: {} });
@@ -482,7 +509,8 @@ describe('without Redis', () => {
     const node = await FakeNode.start('node-9', own.url);
     const coordinator = await TestCoordinator.start({ REDIS_URL: own.url });
     try {
-      await node.createTrack(await coordinator.join('r', 'anna', { room: {} }), 'microphone');
+      const sessionId = await coordinator.join('r', 'anna', { room: {} });
+      await node.createTrack(sessionId, 'microphone');
       own.process.kill('SIGSTOP');
       const refused = await coordinator.call('POST', '/v1/rooms/r/users', { userId: 'boris' });
       expectProblem(refused, 503, 'registry_unavailable');
@@ -491,6 +519,9 @@ describe('without Redis', () => {
       expect(publish.status).toBe(200);
       const muted = await coordinator.call('PATCH', '/v1/rooms/r/tracks/anna:microphone', { muted: true });
       expect(muted.status).toBe(200);
+      const resumed = await coordinator.call('POST', '/v1/rooms/r/users/anna/resume', { sessionId });
+      // The last fact that this coordinator saw: a replay from there repeats the track, and misses nothing.
+      expect(resumed.body).toMatchObject({ user: { sessionId }, lastSeq: 2 });
       own.process.kill('SIGCONT');
       await vi.waitFor(async () => expect((await coordinator.call('GET', '/v1/rooms/r')).status).toBe(200), 15_000);
     } finally {

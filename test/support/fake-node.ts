@@ -184,6 +184,23 @@ export class FakeNode {
         if (!sdp.startsWith('v=0')) throw new ProblemError('malformed_sdp', 'no v= line', '0');
         return { generation: 1, sdp: 'v=0 answer', sections: [] };
       },
+      'session.resume': async ({ sessionId, publish }) => {
+        this.#session(sessionId);
+        const offer = makeOffer((this.offers.get(sessionId)?.revision ?? 0) + 1);
+        this.offers.set(sessionId, offer);
+        return { publish: publish ? { generation: 1, sdp: 'v=0 answer', sections: [] } : null, subscribe: offer };
+      },
+      'session.restartSubscribe': async ({ sessionId }) => {
+        this.#session(sessionId);
+        const offer = makeOffer((this.offers.get(sessionId)?.revision ?? 0) + 1);
+        this.offers.set(sessionId, offer);
+        return offer;
+      },
+      'session.patchConsumer': async ({ sessionId, trackId, paused = false, preferredLayers = null, priority = 1 }) => {
+        this.#session(sessionId);
+        if (!this.tracks.has(trackId)) throw new ProblemError('track_not_found');
+        return { trackId, consumerId: null, paused, preferredLayers, currentLayers: null, priority };
+      },
       'session.subscribe': async ({ sessionId }) => {
         this.#session(sessionId);
         return { offer: null };

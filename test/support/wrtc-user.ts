@@ -6,6 +6,8 @@ import {
   type JoinRequest,
   type JoinResult,
   type PublishResult,
+  type PublishTrack,
+  type ResumeRequest,
   type SubscribeAnswerResult,
   type SubscribeOffer,
   type SubscribeTrack,
@@ -18,16 +20,23 @@ const { nonstandard, RTCPeerConnection: PeerConnection } = wrtc;
 type Source = 'microphone' | 'camera' | 'screen' | 'screen-audio';
 type Join = Omit<Partial<JoinRequest>, 'publish'> & { readonly userId: string };
 
-/** What is sent as one source. */
-interface Feed {
+/** What is sent as one source, and how. */
+export interface Feed {
   readonly track: MediaStreamTrack;
   readonly stop: () => void;
+  readonly sendEncodings?: RTCRtpEncodingParameters[];
+  /** What is asked of the server for it. */
+  readonly options?: Omit<PublishTrack, 'mid' | 'source'>;
 }
 type Feeds = Partial<Record<Source, () => Feed>>;
 
 interface WrtcUserOptions {
   /** What is sent in place of a tone and a small grey picture. */
   readonly feeds?: Feeds;
+  /** Changes an offer before it is applied: what an app does that "munges" SDP. */
+  readonly editOffer?: (sdp: string) => string;
+  /** The same for answers. */
+  readonly editAnswer?: (sdp: string) => string;
   /** Called before the user joins. */
   readonly prepare?: (user: WrtcUser) => void;
 }
@@ -44,8 +53,8 @@ export class WrtcUser {
   readonly userId: string;
   sessionId = '';
   joined!: JoinResult;
-  readonly pub = new PeerConnection();
-  readonly sub = new PeerConnection();
+  pub = new PeerConnection();
+  sub = new PeerConnection();
   /** Tracks of the newest applied offer. */
   tracks: SubscribeTrack[] = [];
   /** Data channels of the newest generation, by label. */
@@ -55,16 +64,22 @@ export class WrtcUser {
   /** Called before an offer is applied. */
   onOffer: ((offer: SubscribeOffer) => void) | null = null;
   #applied = { generation: 0, revision: 0 };
+  /** Of the publishing PeerConnection, once it was answered. */
+  #generation: number | null = null;
   #work: Promise<unknown> = Promise.resolve();
-  readonly #sources = new Map<Source, { transceiver: RTCRtpTransceiver; stop: () => void }>();
+  readonly #sources = new Map<Source, Feed & { readonly transceiver: RTCRtpTransceiver }>();
 
   readonly #feeds: Feeds;
+  readonly #editOffer: (sdp: string) => string;
+  readonly #editAnswer: (sdp: string) => string;
 
-  private constructor(api: Api, roomId: string, userId: string, feeds: Feeds) {
+  private constructor(api: Api, roomId: string, userId: string, options: WrtcUserOptions) {
     this.api = api;
     this.roomId = roomId;
     this.userId = userId;
-    this.#feeds = feeds;
+    this.#feeds = options.feeds ?? {};
+    this.#editOffer = options.editOffer ?? ((sdp) => sdp);
+    this.#editAnswer = options.editAnswer ?? ((sdp) => sdp);
   }
 
   /** Joins, publishing `sources` in the same call, and answers the first offer. */
@@ -73,10 +88,10 @@ export class WrtcUser {
     roomId: string,
     { userId, ...rest }: Join,
     sources: Source[] = [],
-    { feeds = {}, prepare }: WrtcUserOptions = {},
+    options: WrtcUserOptions = {},
   ): Promise<WrtcUser> {
-    const user = new WrtcUser(api, roomId, userId, feeds);
-    prepare?.(user);
+    const user = new WrtcUser(api, roomId, userId, options);
+    options.prepare?.(user);
     for (const source of sources) user.#addSource(source);
     const publish = sources.length > 0 ? await user.#offer() : undefined;
     const body = { userId, capabilitiesSdp: await capabilitiesSdp(), ...rest, ...(publish ? { publish } : {}) };
@@ -115,10 +130,11 @@ export class WrtcUser {
       const { generation, revision } = this.#applied;
       if (next.generation < generation || (next.generation === generation && next.revision <= revision)) return;
       this.onOffer?.(next);
-      if (next.generation !== generation) this.#makeChannels(next);
+      if (next.generation !== generation) this.#beginSub(next);
       this.#applied = next;
       await this.sub.setRemoteDescription({ type: 'offer', sdp: next.sdp });
-      await this.sub.setLocalDescription(await this.sub.createAnswer());
+      const { sdp = '' } = await this.sub.createAnswer();
+      await this.sub.setLocalDescription({ type: 'answer', sdp: this.#editAnswer(sdp) });
       this.tracks = next.tracks;
       const answer = { negotiationId: next.negotiationId, sdp: this.sub.localDescription?.sdp };
       const result = await this.api.call<SubscribeAnswerResult>('PUT', `${this.path}/subscribe/answer`, answer);
@@ -126,7 +142,12 @@ export class WrtcUser {
     }
   }
 
-  #makeChannels({ data }: SubscribeOffer): void {
+  /** Another generation is another PeerConnection. */
+  #beginSub({ data }: SubscribeOffer): void {
+    if (this.#applied.generation > 0) {
+      this.sub.close();
+      this.sub = new PeerConnection();
+    }
     this.channels.clear();
     for (const { label, id, ordered, maxRetransmits } of data) {
       const loss = maxRetransmits === undefined ? {} : { maxRetransmits };
@@ -167,20 +188,73 @@ export class WrtcUser {
     return result;
   }
 
+  /** New ICE credentials for what is sent. */
+  restartPublish(): Promise<PublishResult> {
+    this.pub.restartIce();
+    return this.#republish();
+  }
+
+  /** New ICE credentials for what is received. */
+  async restartSubscribe(): Promise<void> {
+    await this.apply(await this.api.call<SubscribeOffer>('POST', `${this.path}/subscribe/restart`));
+  }
+
+  /** Sends the same sources on a new PeerConnection. */
+  async resetPublish(): Promise<PublishResult> {
+    this.#beginPub();
+    const body = { ...(await this.#offer()), reset: true };
+    const result = await this.api.call<PublishResult>('PUT', `${this.path}/publish`, body);
+    await this.#accept(result);
+    return result;
+  }
+
+  /** After a change of the network: new ICE credentials for both PeerConnections, by one call. */
+  async resumeIce(): Promise<void> {
+    await this.resume('ice');
+  }
+
+  /** Goes on: after lost signalling, on another network, or with new PeerConnections, as after a reloaded page. */
+  async resume(reset: ResumeRequest['reset']): Promise<JoinResult> {
+    if (reset === 'ice') this.pub.restartIce();
+    if (reset === 'all') this.#beginPub();
+    const publish = reset !== 'none' && this.#sources.size > 0 ? { publish: await this.#offer() } : {};
+    const body = { sessionId: this.sessionId, reset, ...publish };
+    const resumed = await this.api.call<JoinResult>('POST', `${this.path}/resume`, body);
+    if (resumed.publish) await this.#accept(resumed.publish);
+    await this.apply(resumed.subscribe);
+    return resumed;
+  }
+
+  #beginPub(): void {
+    this.pub.close();
+    this.pub = new PeerConnection();
+    this.#generation = null;
+    for (const [source, feed] of this.#sources) this.#sources.set(source, this.#sendFeed(feed));
+  }
+
   #addSource(source: Source): void {
     const makeFeed = this.#feeds[source] ?? (isAudio(source) ? audioFeed : videoFeed);
     const feed = makeFeed();
-    const transceiver = this.pub.addTransceiver(feed.track, { direction: 'sendonly' });
-    this.#sources.set(source, { transceiver, stop: feed.stop });
+    this.#sources.set(source, this.#sendFeed(feed));
   }
 
-  async #offer(): Promise<{ sdp: string; tracks: { mid: string; source: Source }[] }> {
-    await this.pub.setLocalDescription(await this.pub.createOffer());
-    const tracks = [...this.#sources].map(([source, { transceiver }]) => ({ mid: transceiver.mid ?? '', source }));
-    return { sdp: this.pub.localDescription?.sdp ?? '', tracks };
+  #sendFeed(feed: Feed): Feed & { readonly transceiver: RTCRtpTransceiver } {
+    const { sendEncodings = [] } = feed;
+    return { ...feed, transceiver: this.pub.addTransceiver(feed.track, { direction: 'sendonly', sendEncodings }) };
   }
 
-  async #accept({ sdp }: PublishResult): Promise<void> {
+  async #offer(): Promise<{ sdp: string; tracks: PublishTrack[]; generation?: number }> {
+    const { sdp = '' } = await this.pub.createOffer();
+    await this.pub.setLocalDescription({ type: 'offer', sdp: this.#editOffer(sdp) });
+    const tracks = [...this.#sources].map(([source, { transceiver, options }]) =>
+      Object.assign({ mid: transceiver.mid ?? '', source }, options),
+    );
+    const offer = { sdp: this.pub.localDescription?.sdp ?? '', tracks };
+    return this.#generation === null ? offer : { ...offer, generation: this.#generation };
+  }
+
+  async #accept({ sdp, generation }: PublishResult): Promise<void> {
+    this.#generation = generation;
     await this.pub.setRemoteDescription({ type: 'answer', sdp });
   }
 

@@ -143,6 +143,27 @@ describe('calls on a session', () => {
     });
   });
 
+  it('resume goes to the session named, with the seq to replay from, also without the registry', async () => {
+    const { coordinator, registry, control } = fakeCoordinator();
+    control.answers['session.resume'] = () => ({ publish: null, subscribe: null });
+    const request = { sessionId: 's-1', reset: 'none' as const };
+    await expect(coordinator.resume(anna, request)).resolves.toMatchObject({ user: { sessionId: 's-1' }, lastSeq: 2 });
+    expect(control.sent.at(-1)?.params).toEqual({ ...request, roomSessionId: room.roomSessionId });
+    registry.findSessions.mockRejectedValue(new RegistryError('registry_unavailable', 'down'));
+    await expect(coordinator.resume(anna, request)).resolves.toMatchObject({ lastSeq: 2 });
+  });
+
+  it('resume refuses a session that is not current, or has ended', async () => {
+    const { coordinator, registry, control } = fakeCoordinator();
+    const resume = (sessionId: string) => coordinator.resume(anna, { sessionId, reset: 'all' });
+    await expect(resume('old')).rejects.toMatchObject({ code: 'stale_session' });
+    registry.findSessions.mockResolvedValue({ room, sessions: [], lastSeq: 3 });
+    await expect(resume('s-1')).rejects.toMatchObject({ code: 'session_gone' });
+    registry.findSessions.mockResolvedValue(null);
+    await expect(resume('s-1')).rejects.toMatchObject({ code: 'room_not_found' });
+    expect(control.sent).toEqual([]);
+  });
+
   it('leaving works without the node: the registry ends the session', async () => {
     const { coordinator, registry, control } = fakeCoordinator();
     control.answers['session.close'] = refuse('node_unavailable');

@@ -28,9 +28,14 @@ export function connectivityChange(before: Connectivity, after: Connectivity): C
   return { type: 'disconnected', peer: lost.length === 2 ? 'both' : (lost[0] ?? 'both') };
 }
 
+/** Whether a PeerConnection was connected and is not now. */
+export function isLost(state: Connectivity): boolean {
+  return lostPeers(state).length > 0;
+}
+
 /** Whether nothing that was ever connected is connected now: the session's grace time runs. */
 export function isGone(state: Connectivity): boolean {
-  return lostPeers(state).length > 0 && state.publish !== 'connected' && state.subscribe !== 'connected';
+  return isLost(state) && state.publish !== 'connected' && state.subscribe !== 'connected';
 }
 
 /** Whether no PeerConnection has ever connected: the session's first connection is awaited. */
@@ -39,7 +44,7 @@ export function isAwaited(state: Connectivity): boolean {
 }
 
 function isUp(state: Connectivity): boolean {
-  return lostPeers(state).length === 0 && (state.publish === 'connected' || state.subscribe === 'connected');
+  return !isLost(state) && (state.publish === 'connected' || state.subscribe === 'connected');
 }
 
 function lostPeers(state: Connectivity): Peer[] {

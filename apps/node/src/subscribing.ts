@@ -51,6 +51,8 @@ const RETRY_MS = 1_000;
 /** An unanswered offer is pushed once more after this, and counts as stalled after that, ms. */
 const REPUSH_AFTER_MS = 10_000;
 const STALLED_AFTER_MS = 30_000;
+/** Choices of so many tracks are kept, also while those are absent. */
+const KEPT_CHOICES = 256;
 /** Over every layer there is; mediasoup takes the highest for it. */
 const HIGHEST_LAYERS = { spatialLayer: 7, temporalLayer: 7 };
 
@@ -85,7 +87,8 @@ interface Subscription {
  *    PeerConnection is replaced by another.
  * 3. At most one offer is outstanding; what happens meanwhile goes into the next.
  * 4. A consumer flows exactly while the client takes it and no call paused it.
- * 5. What was chosen by call (tracks, pauses, layers, priorities) is kept by track, for the life of the session.
+ * 5. What was chosen by call (tracks, pauses, layers, priorities) is kept by track, for the life of the session;
+ *    of tracks that are not there, only while there are few.
  */
 export class Subscribing {
   readonly #user: User;
@@ -219,9 +222,18 @@ export class Subscribing {
       this.#removed.add(trackId);
       this.#added.delete(trackId);
     }
+    this.#forgetAbsent();
     this.#state ??= this.#newState(1);
     this.tracksChanged();
     return this.#collectOffer();
+  }
+
+  /** A room may live for weeks: what was chosen of tracks long gone does not pile up. */
+  #forgetAbsent(): void {
+    const choices = [this.#added, this.#removed, this.#settings];
+    if (choices.every(({ size }) => size <= KEPT_CHOICES)) return;
+    const present = new Set(this.#room.tracks().map(({ trackId }) => trackId));
+    for (const choice of choices) for (const id of choice.keys()) if (!present.has(id)) choice.delete(id);
   }
 
   /** Brings the subscriptions in line with the tracks there are. Cheap; called at every change. */
@@ -292,6 +304,8 @@ export class Subscribing {
   /** The device cannot take it, or the client refused it: not tried again, and not kept on this node for it. */
   #fail(subscription: Subscription): void {
     subscription.failed = true;
+    subscription.consumer?.close();
+    subscription.consumer = null;
     subscription.release?.();
     subscription.release = null;
   }
@@ -369,6 +383,7 @@ export class Subscribing {
       if (!this.#room.tracks().some((track) => track.trackId === trackId)) throw new ProblemError('track_not_found');
       const settings = { ...this.#settings.get(trackId), ...change };
       this.#settings.set(trackId, settings);
+      this.#forgetAbsent();
       const subscription = this.#subscriptions.get(trackId);
       const consumer = subscription?.consumer ?? null;
       if (subscription && consumer) {
@@ -486,7 +501,6 @@ export class Subscribing {
         }
         case 'closeConsumer': {
           const subscription = subscriptions.get(action.consumerId);
-          subscription?.consumer?.close();
           if (subscription) this.#fail(subscription);
           this.#user.reportFailedConsumer(action.trackId, action.code);
           break;

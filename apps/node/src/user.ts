@@ -16,6 +16,7 @@ import {
   connectivityChange,
   isAwaited,
   isGone,
+  isLost,
   NOT_CONNECTED,
   type Connectivity,
   type Peer,
@@ -225,8 +226,9 @@ export class User {
     this.#setConnectivity(peer, null);
   }
 
-  /** The client is there and about to connect: its time for that begins now, whatever ran out before. */
+  /** The client is there and about to connect what was lost: its time for that begins now. */
   awaitConnection(): void {
+    if (!isLost(this.#connectivity)) return;
     this.#awaitUntil = Date.now() + FIRST_CONNECTION_MS;
     this.#armDeadline();
   }

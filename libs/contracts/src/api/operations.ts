@@ -266,7 +266,8 @@ const table = {
     path: '/v1/rooms/{roomId}/tracks/{trackId}',
     tag: 'Media',
     summary: 'Mute or unmute a track',
-    description: 'A track is paused while the user or a moderator has it muted; each clears only their own mute.',
+    description:
+      'A track is paused while the user or a moderator has it muted; each clears only their own mute. It stays muted however it is published anew, also on another PeerConnection.',
     params: trackParams,
     query: none,
     body: patchTrackRequestSchema,

@@ -92,7 +92,12 @@ export const resumeRequestSchema = z.strictObject({
       '`none`: only the signalling was lost. `ice`: the network changed: new ICE credentials for what the user receives; hand the offer of the publishing PeerConnection, made with `restartIce()`, in `publish`. `all`: both PeerConnections are new; what was sent ends, and is sent anew as far as `publish` says so.',
     ),
   capabilitiesSdp: sdpSchema.optional().describe('As in the join; without it what was told then still holds'),
-  publish: publishRequestSchema.omit({ reset: true }).optional(),
+  publish: publishRequestSchema
+    .omit({ reset: true })
+    .optional()
+    .describe(
+      'What the user sends from now on. With `all` it is of a new PeerConnection, and `generation` is not looked at',
+    ),
   clientProfile: clientProfileSchema.optional(),
 });
 export type ResumeRequest = z.infer<typeof resumeRequestSchema>;
