@@ -138,14 +138,16 @@ public final class CallClient {
 
   /** While it rings: makes PUB and its offer, so that {@link #join} is one round trip. Nobody hears of it. */
   public CompletableFuture<Void> prepare() {
-    return run(this::makePub);
+    return run(() -> {
+      if (state == State.NEW) makePub();
+    });
   }
 
   /** Joins with what {@link #send} was called for before. */
   public CompletableFuture<Void> join() {
     return run(() -> {
+      if (state != State.NEW) throw new IllegalStateException("Joined already");
       enterByJoin();
-      setState(State.CONNECTING);
       watch();
     });
   }
@@ -471,6 +473,7 @@ public final class CallClient {
       if (restarts) pub.restartIce();
       Signaling.PublishRequest publish = restarts ? makeOffer() : null;
       Signaling.JoinResult result = signaling.resume(new Signaling.ResumeRequest(sessionId, reset, null, publish));
+      iceServers = result.iceServers().stream().map(CallClient::iceServer).toList();
       if (restarts && result.publish() != null) published(result.publish());
       receive(result.subscribe());
     } catch (Signaling.SignalingException problem) {
@@ -520,13 +523,14 @@ public final class CallClient {
   private void entered(Signaling.JoinResult result) throws Exception {
     sessionId = result.user().sessionId();
     iceServers = result.iceServers().stream().map(CallClient::iceServer).toList();
-    pub.setConfiguration(configuration());
+    if (!pub.setConfiguration(configuration())) throw new SdpException("The ICE servers were not taken");
     if (result.publish() != null) {
       setLocal(pub, firstOffer);
       published(result.publish());
     }
     firstOffer = null;
-    receive(result.subscribe());
+    if (state == State.NEW) setState(State.CONNECTING);
+    attempt(() -> receive(result.subscribe())); // We are in, whatever becomes of this.
   }
 
   // ── Small things ─────────────────────────────────────────────────────────────────────────────

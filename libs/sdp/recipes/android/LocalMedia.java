@@ -41,11 +41,12 @@ public final class LocalMedia {
 
   public final PeerConnectionFactory factory;
 
-  public LocalMedia(Context context) {
+  /** @param stereo play others in stereo, see {@link CallClient}; phones mostly record in one channel all the same */
+  public LocalMedia(Context context, boolean stereo) {
     this.context = context.getApplicationContext();
     PeerConnectionFactory.initialize(
         PeerConnectionFactory.InitializationOptions.builder(this.context).createInitializationOptions());
-    audio = JavaAudioDeviceModule.builder(this.context).createAudioDeviceModule();
+    audio = JavaAudioDeviceModule.builder(this.context).setUseStereoOutput(stereo).createAudioDeviceModule();
     factory = PeerConnectionFactory.builder()
         .setAudioDeviceModule(audio)
         .setVideoEncoderFactory(encoders)

@@ -102,14 +102,14 @@ final class CallClient: NSObject {
 
     /// While it rings: makes PUB and its offer, so that `join` is one round trip. Nobody hears of it.
     func prepare() async throws {
-        try await serially { try await self.makePub() }
+        try await serially { if self.state == .new { try await self.makePub() } }
     }
 
     /// Joins with what `send` was called for before.
     func join() async throws {
         try await serially {
+            guard self.state == .new else { throw CallError.joinedAlready }
             try await self.enterByJoin()
-            self.setState(.connecting)
             self.watch()
         }
     }
@@ -442,6 +442,7 @@ final class CallClient: NSObject {
             var publish: PublishRequest?
             if let restarts { publish = try await makeOffer(restarts) }
             let result = try await signaling.resume(ResumeRequest(sessionId: sessionId, reset: reset, publish: publish))
+            iceServers = result.iceServers.map(Self.iceServer)
             if let restarts, let answer = result.publish { try await published(restarts, answer) }
             await receive(result.subscribe)
         } catch let problem as SignalingError where !problem.mayWorkLater {
@@ -490,17 +491,16 @@ final class CallClient: NSObject {
     /// Takes the answer of a join, or of a resume with new PeerConnections.
     private func entered(_ result: JoinResult) async throws {
         sessionId = result.user.sessionId
-        iceServers = result.iceServers.map {
-            RTCIceServer(urlStrings: $0.urls, username: $0.username, credential: $0.credential)
-        }
+        iceServers = result.iceServers.map(Self.iceServer)
         if let pub {
-            _ = pub.setConfiguration(configuration())
+            guard pub.setConfiguration(configuration()) else { throw CallError.serversNotTaken }
             if let offer = firstOffer, let answer = result.publish {
                 try await pub.setLocalDescription(offer)
                 try await published(pub, answer)
             }
         }
         firstOffer = nil
+        if state == .new { setState(.connecting) }
         await receive(result.subscribe)
     }
 
@@ -523,6 +523,10 @@ final class CallClient: NSObject {
         // has no field here: the Android and iOS bindings of libwebrtc always offer it.
         configuration.continualGatheringPolicy = .gatherContinually
         return configuration
+    }
+
+    private static func iceServer(_ server: IceServer) -> RTCIceServer {
+        RTCIceServer(urlStrings: server.urls, username: server.username, credential: server.credential)
     }
 
     private func newConnection() throws -> RTCPeerConnection {
@@ -602,7 +606,7 @@ final class CallClient: NSObject {
 }
 
 enum CallError: Error {
-    case ended, noConnection
+    case ended, joinedAlready, noConnection, serversNotTaken
 }
 
 /// Called on WebRTC's threads: only hands on. Candidates are not sent: the server learns our addresses from our checks.
