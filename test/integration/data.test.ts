@@ -1,6 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import type { SubscribeResult } from '@mediaserver/contracts';
+import type { NodeView, SubscribeResult } from '@mediaserver/contracts';
+import { ControlClient } from '@mediaserver/control';
+import { Registry } from '@mediaserver/registry';
 import { startCluster, type Cluster } from '../../deploy/local/cluster.ts';
 import { Api } from '../support/api.ts';
 import { eventually } from '../support/eventually.ts';
@@ -12,15 +14,21 @@ const LOSSY = 'server-lossy';
 
 let cluster: Cluster;
 let api: Api;
+let registry: Registry;
+const control = new ControlClient({ tls: null });
+const quiet = { info: () => undefined, warn: () => undefined, error: () => undefined };
 let roomId = '';
 const users: WrtcUser[] = [];
 
 beforeAll(async () => {
   cluster = await startCluster({ ports: 'free' });
   api = new Api(cluster);
+  registry = await Registry.connect({ url: cluster.redisUrl, name: 'test', log: quiet });
 });
 
 afterAll(async () => {
+  await control.close();
+  await registry?.close();
   await cluster?.stop();
 });
 
@@ -144,6 +152,34 @@ describe.each([
 function isFrom(message: unknown, userId: string): message is { from: string; data: unknown } {
   return typeof message === 'object' && message !== null && 'from' in message && message.from === userId;
 }
+
+describe('messages of another node', () => {
+  it('are taken once however often they are sent, and go no further', async () => {
+    const [anna, near, far] = await three(true);
+    const room = await registry.getRoom('default', roomId);
+    const { nodes } = await api.call<{ nodes: NodeView[] }>('GET', '/nodes');
+    const member = (user: WrtcUser) => {
+      const { nodeId } = user.joined.user;
+      const bootId = nodes.find((node) => node.nodeId === nodeId)?.bootId ?? '';
+      return { nodeId, bootId, controlUrl: cluster.nodes.find((node) => node.nodeId === nodeId)?.controlUrl ?? '' };
+    };
+    if (!room) throw new Error('there is no room');
+    const { roomSessionId, epoch } = room;
+    const message = (seq: number) => ({ seq, reliable: true, to: null, message: { from: 'zoe', data: seq } });
+    const send = (...seqs: number[]) => {
+      const params = { roomSessionId, from: member(anna), messages: seqs.map(message) };
+      return control.call(member(far), 'cascade.messages', params, { epoch });
+    };
+    const first = 1e9;
+    await send(first);
+    await send(first, first + 1);
+    await send(first + 1);
+    await fence(far, anna, near);
+    await received(far, RELIABLE, { from: 'zoe', data: first }, { from: 'zoe', data: first + 1 });
+    expect(withoutFences(anna, RELIABLE)).toEqual([]);
+    expect(withoutFences(near, RELIABLE)).toEqual([]);
+  });
+});
 
 describe('several sessions of a user', () => {
   it('each gets what the others send, and never its own', async () => {

@@ -11,6 +11,8 @@ const PPID_TEXT = 51;
 /** Arrays and objects inside each other; deeper ones could exhaust the stack of whoever reads them. */
 const MAX_DEPTH = 64;
 
+const decoder = new TextDecoder('utf-8', { fatal: true });
+
 type ErrorCode = MessageError['error']['code'];
 
 /** What a client sent. `id` is the message's own, if it could be read. */
@@ -31,7 +33,7 @@ export function readClientMessage(payload: Uint8Array, ppid: number, from: strin
   if (ppid !== PPID_TEXT) return refuse('invalid_message', 'A message is a string of JSON, not binary');
   let value: unknown;
   try {
-    value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(payload));
+    value = JSON.parse(decoder.decode(payload));
   } catch {
     return refuse('invalid_message', 'The message is not JSON');
   }

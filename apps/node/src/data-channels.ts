@@ -23,8 +23,8 @@ export const SCTP_OPTIONS = {
   sctpSendBufferSize: 768 * 1024,
 } as const satisfies Partial<WebRtcTransportOptions>;
 
-/** What one session may send. */
-const SENDING = { messages: { perSecond: 50, burst: 100 }, bytes: { perSecond: 64 * 1024, burst: 256 * 1024 } };
+/** What one session may send: a cursor 30 times a second, or a few large messages. */
+const SENDING = { messages: { perSecond: 30, burst: 100 }, bytes: { perSecond: 64 * 1024, burst: 256 * 1024 } };
 /** Of what goes over it so much is still read and answered with an error. */
 const REFUSALS = { messages: { perSecond: 10, burst: 50 }, bytes: { perSecond: 16 * 1024, burst: 128 * 1024 } };
 /** A client that sends so much too much has its channels closed. */
