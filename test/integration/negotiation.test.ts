@@ -40,6 +40,10 @@ afterAll(async () => {
   await webhooks?.stop();
 });
 
+/** What went wrong on a node without a call to answer for it. */
+const errors = () =>
+  cluster.nodes.flatMap(({ nodeId }) => cluster.logs(nodeId).filter((line) => line.includes('"level":"error"')));
+
 /** Users of one room on different nodes, so that every track crosses a pipe. */
 async function newRoom(spec: object = { placement: { strategy: 'spread' } }): Promise<void> {
   roomId = `room-${randomUUID().slice(0, 8)}`;
@@ -300,6 +304,45 @@ describe('resume with new PeerConnections', () => {
     await anna.resume('all');
     await anna.flows('boris:microphone');
     await boris.flows('anna:microphone');
+  });
+});
+
+describe('many calls at once', () => {
+  it('are taken or refused by name, and the next resume finds all in order', async () => {
+    await newRoom();
+    const anna = await join('anna', ['microphone', 'camera']);
+    const boris = await join('boris', ['microphone']);
+    await anna.flows('boris:microphone');
+    webhooks.listeners.delete(anna.handleEvent);
+    const { sessionId, path } = anna;
+    const publish = { sdp: anna.pub.localDescription?.sdp ?? '', tracks: [] };
+    const calls: [string, string, object?][] = [
+      ['POST', '/resume', { sessionId }],
+      ['POST', '/resume', { sessionId, reset: 'ice' }],
+      ['POST', '/resume', { sessionId, reset: 'all' }],
+      ['POST', '/subscribe/restart'],
+      ['PUT', '/publish', publish],
+      ['PATCH', '/consumers/boris:microphone', { priority: 3, paused: true }],
+      ['PATCH', '/consumers/boris:microphone', { paused: false }],
+      ['POST', '/subscribe', { remove: ['boris:microphone'] }],
+      ['POST', '/subscribe', { add: ['boris:microphone'] }],
+      ['PUT', '/subscribe/answer', { negotiationId: 'none', sdp: publish.sdp }],
+    ];
+    for (const round of [1, 3, 7]) {
+      const order = calls.map((_, index) => calls[(index * round) % calls.length] ?? ['GET', '/subscribe/offer']);
+      const outcomes = await Promise.allSettled(order.map(([method, end, body]) => api.call(method, path + end, body)));
+      const refusals = outcomes.flatMap((outcome) => (outcome.status === 'rejected' ? [String(outcome.reason)] : []));
+      // The offer of a PeerConnection that is gone, the answer to no offer; or one's turn did not come.
+      for (const refusal of refusals) expect(refusal).toMatch(/: 4\d\d (?!invalid_request)/);
+    }
+    await api.call('POST', `${path}/subscribe`, { add: ['boris:microphone'] });
+    await patchConsumer(anna, 'boris:microphone', { paused: false });
+    await anna.resume('all');
+    await anna.flows('boris:microphone');
+    await boris.flows('anna:camera');
+    await boris.flows('anna:microphone');
+    expect((await readRoom()).tracks).toHaveLength(3);
+    expect(errors()).toEqual([]);
   });
 });
 
