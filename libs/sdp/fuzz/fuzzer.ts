@@ -16,8 +16,8 @@ export interface Found {
  * CPU time an input may take through all doors: far above what any honest SDP needs, far below what would be felt.
  */
 const allowedMicros = (kib: number) => 50_000 + 5000 * kib;
-/** Looking at the coverage costs as much as some inputs, so it is done less often once little new is found. */
-const batchSize = (done: number) => (done < 5000 ? 20 : 200);
+/** Looking at the coverage costs as much as some inputs. */
+const BATCH = 64;
 const MAX_KEPT = 3000;
 /** What is kept grows with each mutation; long ones only take time. */
 const MAX_KEPT_LENGTH = 12_288;
@@ -72,17 +72,23 @@ export class Fuzzer {
         const key = `${door} ${how}`;
         this.outcomes.set(key, (this.outcomes.get(key) ?? 0) + 1);
       }
-      if (this.#batch.length >= batchSize(this.done)) this.#learn();
+      if (this.#batch.length === BATCH) this.#learn();
     }
   }
 
   #next(): Input {
     const random = this.#random;
-    const kept = this.#kept.length > 0 && random.chance(0.4) ? random.pick(this.#kept) : undefined;
-    const base = random.pick(random.chance(0.2) ? this.#answers : this.#offers);
+    const kept = this.#kept.length > 0 && random.chance(0.4) ? this.#pickShort(this.#kept) : undefined;
+    const base = this.#pickShort(random.chance(0.2) ? this.#answers : this.#offers);
     const from = kept ?? { base: base.name, sdp: base.sdp };
     const sdp = mutate(from.sdp, this.#donors, random).slice(0, MAX_LENGTH);
     return { base: from.base, sdp, wish: random.below(WISH_COUNT) };
+  }
+
+  /** The shorter of two, mostly: it costs less time and shows as much. */
+  #pickShort<T extends { readonly sdp: string }>(list: readonly T[]): T {
+    const [one, other] = [this.#random.pick(list), this.#random.pick(list)];
+    return this.#random.chance(0.8) === one.sdp.length < other.sdp.length ? one : other;
   }
 
   try(input: Input): Outcome {
@@ -155,15 +161,30 @@ export class Fuzzer {
       // Which of the batch it was shows only if it adds a property, which is looked at after each input.
       for (const input of batch.slice(-1)) this.#note(input, error);
     }
-    if (!this.#coverage || this.#coverage.take(true) === 0) return;
-    for (const input of batch) {
-      try {
-        this.#doors(input);
-      } catch {
-        // Noted when it was tried.
+    if (this.#coverage && this.#coverage.take(true) > 0) this.#keepNew(batch, this.#coverage);
+  }
+
+  /** Finds those of some inputs that reach new code, by halves. */
+  #keepNew(inputs: readonly Input[], coverage: Coverage): void {
+    const again = (some: readonly Input[], forget: boolean) => {
+      for (const input of some) {
+        try {
+          this.#doors(input);
+        } catch {
+          // Noted when it was tried.
+        }
       }
-      const fresh = this.#coverage.take();
-      if (fresh > 0 && this.#kept.length < MAX_KEPT && input.sdp.length <= MAX_KEPT_LENGTH) this.#kept.push(input);
+      return coverage.take(forget) > 0;
+    };
+    const [only] = inputs;
+    if (only && inputs.length === 1) {
+      again(inputs, false);
+      if (this.#kept.length < MAX_KEPT && only.sdp.length <= MAX_KEPT_LENGTH) this.#kept.push(only);
+      return;
+    }
+    const middle = inputs.length / 2;
+    for (const half of [inputs.slice(0, middle), inputs.slice(middle)]) {
+      if (half.length > 0 && again(half, true)) this.#keepNew(half, coverage);
     }
   }
 }

@@ -82,7 +82,7 @@ const fingerprint = () => PROTOTYPES.map((each) => Object.entries(Object.getOwnP
 const UNTOUCHED = fingerprint();
 const KEYS = PROTOTYPES.map((each) => Reflect.ownKeys(each).length);
 
-/** Cheap: after each door. */
+/** Cheap: after each input. */
 export function checkPrototypes(): void {
   for (const [index, prototype] of PROTOTYPES.entries()) {
     if (Reflect.ownKeys(prototype).length !== KEYS[index]) throw new Finding('A built-in object has another property');

@@ -23,6 +23,8 @@ type Step =
   | { readonly type: 'publish'; readonly failAt: number | null; readonly closing: number | null };
 
 const pick = fc.nat(50);
+const seldom = (value: fc.Arbitrary<number>) =>
+  fc.oneof({ weight: 5, arbitrary: fc.constant(null) }, { weight: 1, arbitrary: value });
 const step: fc.Arbitrary<Step> = fc.oneof(
   {
     weight: 5,
@@ -47,8 +49,8 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     weight: 8,
     arbitrary: fc.record({
       type: fc.constant('publish'),
-      failAt: fc.option(fc.nat(8), { freq: 4 }),
-      closing: fc.option(pick, { freq: 5 }),
+      failAt: seldom(fc.nat(4)),
+      closing: seldom(pick),
     }),
   },
 );
