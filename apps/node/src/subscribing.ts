@@ -167,7 +167,11 @@ export class Subscribing {
     } finally {
       this.#collecting -= 1;
     }
-    return this.#queue.run(() => this.#makeOffer());
+    try {
+      return await this.#queue.run(() => this.#makeOffer());
+    } finally {
+      this.#scheduleOffer();
+    }
   }
 
   /**
