@@ -191,7 +191,10 @@ public final class CallClient {
       } catch (Signaling.SignalingException problem) {
         if (problem.mayWorkLater()) throw problem; // It may have been taken: the next offer has it too.
         sending.remove(track.source());
-        senders.remove(track.source()).stopStandard(); // Or the next offer would tell of it.
+        // Idle rather than stopped: after a rollback libwebrtc would give a stopped one the section of the next.
+        RtpTransceiver idle = senders.remove(track.source());
+        idle.getSender().setTrack(null, false);
+        idle.setDirection(RtpTransceiverDirection.INACTIVE);
         throw problem;
       }
     });

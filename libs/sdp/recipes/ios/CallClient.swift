@@ -142,7 +142,11 @@ final class CallClient: NSObject {
             do {
                 try await self.publish()
             } catch let problem as SignalingError where !problem.mayWorkLater {
-                self.forget(track.source) // Or the next offer would tell of it.
+                // Idle rather than stopped: after a rollback libwebrtc would give a stopped one the section of the next.
+                self.sending.removeAll { $0.source == track.source }
+                let idle = self.senders.removeValue(forKey: track.source)
+                idle?.sender.track = nil
+                idle?.setDirection(.inactive, error: nil)
                 throw problem
             }
         }
