@@ -3,7 +3,7 @@
 //
 //   npm start                     set up what is missing, then Redis, coordinator, nodes and demo
 //   npm test [-- <vitest args>]   set up what is missing (Chromium too), then all tests
-//   npm run setup [-- <part>...]  only set up: node, dependencies, redis, worker, chromium, openssl
+//   npm run setup [-- <part>...]  only set up: node, dependencies, redis, worker, chromium, openssl, iproute2
 //   node deploy/setup/main.mjs exec <command>...   run a command with the project's Node and worker
 //
 // --yes, or SETUP_YES=1: do not ask.
@@ -15,7 +15,7 @@ import { closingLine } from './closing-line.mjs';
 import * as dependencies from './dependencies.mjs';
 import { ROOT, endRunning, handOver } from './machine.mjs';
 import * as node24 from './node24.mjs';
-import { chromium, openssl, redis } from './programs.mjs';
+import { chromium, iproute2, openssl, redis } from './programs.mjs';
 import { Progress, SetupError, complain, confirm, say } from './ui.mjs';
 
 const worker = {
@@ -24,9 +24,9 @@ const worker = {
   provide: async (progress) => (await import('./worker.mjs')).provide(progress),
   remark: async () => (await import('./worker.mjs')).remark(),
 };
-const PARTS = { node: node24, dependencies, redis, worker, chromium, openssl };
+const PARTS = { node: node24, dependencies, redis, worker, chromium, openssl, iproute2 };
 const FOR_START = ['node', 'dependencies', 'redis', 'worker'];
-const FOR_TEST = [...FOR_START, 'chromium', 'openssl'];
+const FOR_TEST = [...FOR_START, 'chromium', 'openssl', 'iproute2'];
 
 const [command = 'setup', ...args] = process.argv.slice(2).filter((arg) => arg !== '--yes');
 

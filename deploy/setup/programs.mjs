@@ -5,21 +5,22 @@ import { findProgram } from './machine.mjs';
 
 /**
  * @param {object} needed
- * @param {string} needed.name of the program and of its package
+ * @param {string} needed.name of the program
+ * @param {string} [needed.inPackage] that it comes in, where that is called otherwise
  * @param {string} needed.what for the person who is asked
  * @param {string} needed.instead what helps where apt cannot
  * @param {string} [needed.variable] set to something: the program is not needed
  */
-function program({ name, what, instead, variable }) {
+function program({ name, inPackage = name, what, instead, variable }) {
   return {
     missing() {
       if (variable && process.env[variable]) return undefined;
-      if (findProgram(name) && !isHalfInstalled(name)) return undefined;
-      return `${name}, from the distribution (${what})`;
+      if (findProgram(name) && !isHalfInstalled(inPackage)) return undefined;
+      return `${inPackage}, from the distribution (${what})`;
     },
     async provide(progress) {
-      await install([name], progress, instead);
-      return name;
+      await install([inPackage], progress, instead);
+      return inPackage;
     },
   };
 }
@@ -44,4 +45,12 @@ export const openssl = program({
   name: 'openssl',
   what: 'for the tests',
   instead: 'install OpenSSL yourself',
+});
+
+/** The test of changing networks lays its cables with it. */
+export const iproute2 = program({
+  name: 'ip',
+  inPackage: 'iproute2',
+  what: 'for the tests',
+  instead: 'install iproute2 yourself',
 });

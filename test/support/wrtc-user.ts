@@ -208,11 +208,6 @@ export class WrtcUser {
     return result;
   }
 
-  /** After a change of the network: new ICE credentials for both PeerConnections, by one call. */
-  async resumeIce(): Promise<void> {
-    await this.resume('ice');
-  }
-
   /** Goes on: after lost signalling, on another network, or with new PeerConnections, as after a reloaded page. */
   async resume(reset: ResumeRequest['reset']): Promise<JoinResult> {
     if (reset === 'ice') this.pub.restartIce();
