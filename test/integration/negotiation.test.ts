@@ -446,27 +446,27 @@ describe('settings of a consumer', () => {
     await newRoom();
     const sendEncodings = [
       { rid: 'l', scaleResolutionDownBy: 2, maxBitrate: 100_000 },
-      { rid: 'h', maxBitrate: 300_000 },
+      { rid: 'h', maxBitrate: 200_000 },
     ];
-    const camera = () => ({ ...picture(640, 360), sendEncodings });
+    const camera = () => ({ ...picture(480, 270), sendEncodings });
     await join('anna', ['camera'], {}, { feeds: { camera } });
     const boris = await join('boris');
     await boris.flows('anna:camera');
     const width = async () => (await boris.received('anna:camera')).width;
-    await eventually('the high layer comes', async () => (await width()) === 640);
+    await eventually('the high layer comes', async () => (await width()) === 480);
 
     const low = await patchConsumer(boris, 'anna:camera', { preferredLayers: { spatial: 0 } });
     expect(low.preferredLayers).toMatchObject({ spatial: 0 });
-    await eventually('the low layer comes', async () => (await width()) === 320);
+    await eventually('the low layer comes', async () => (await width()) === 240);
     expect((await patchConsumer(boris, 'anna:camera', {})).currentLayers).toMatchObject({ spatial: 0 });
     await boris.resume('all');
     await boris.flows('anna:camera');
-    expect(await width()).toBe(320);
+    expect(await width()).toBe(240);
 
     // More than there is means the highest there is.
     const high = await patchConsumer(boris, 'anna:camera', { preferredLayers: { spatial: 7 } });
     expect(high.preferredLayers).toMatchObject({ spatial: 1 });
-    await eventually('the high layer comes again', async () => (await width()) === 640);
+    await eventually('the high layer comes again', async () => (await width()) === 480);
     expect(await patchConsumer(boris, 'anna:camera', { preferredLayers: null })).toMatchObject({
       preferredLayers: null,
     });
