@@ -8,15 +8,15 @@ import { checkError, checkPrototypes, checkWritten, Finding } from './oracles.ts
 import { SdpError } from '../src/index.ts';
 
 /** Some seconds; `npm run fuzz:sdp` runs as many as wanted. */
-const INPUTS = 3000;
+const INPUTS = 1500;
 
 test(
   `${INPUTS} mutated SDPs: each is refused with an SdpError, or answered with lines of ours`,
-  { timeout: 60_000 },
+  { timeout: 120_000 },
   () => {
-    const fuzzer = new Fuzzer(3);
+    const fuzzer = new Fuzzer({ seed: 3, timed: false });
     fuzzer.run(INPUTS);
-    expect([...fuzzer.found.values()].filter(({ message }) => !message.startsWith('Takes too long'))).toEqual([]);
+    expect([...fuzzer.found.values()]).toEqual([]);
     // A mutator that breaks everything would find nothing.
     expect(fuzzer.outcomes.get('offer accepted')).toBeGreaterThan(INPUTS / 5);
     expect(fuzzer.outcomes.get('next offer accepted')).toBeGreaterThan(INPUTS / 5);

@@ -24,6 +24,16 @@ const MAX_KEPT_LENGTH = 12_288;
 /** Longer texts are refused by their length alone. */
 const MAX_LENGTH = 600_000;
 
+export interface FuzzerOptions {
+  readonly seed: number;
+  /** Without it, inputs are not guided by what they reach. */
+  readonly coverage?: Coverage;
+  /** Whether inputs that take long are findings too. */
+  readonly timed: boolean;
+  /** Called with each input just before it is tried. */
+  readonly before?: (input: Input) => void;
+}
+
 export class Fuzzer {
   /** `<door> <outcome>` → inputs. */
   readonly outcomes = new Map<string, number>();
@@ -33,6 +43,7 @@ export class Fuzzer {
   worstMicrosPerKib = 0;
   readonly #random: Random;
   readonly #coverage: Coverage | undefined;
+  readonly #timed: boolean;
   readonly #before: (input: Input) => void;
   readonly #bases = bases();
   readonly #answers: readonly Base[];
@@ -41,11 +52,11 @@ export class Fuzzer {
   readonly #kept: Input[] = [];
   #batch: Input[] = [];
 
-  /** @param before called with each input just before it is tried */
-  constructor(seed: number, coverage?: Coverage, before: (input: Input) => void = () => {}) {
+  constructor({ seed, coverage, timed, before }: FuzzerOptions) {
     this.#random = new Random(seed);
     this.#coverage = coverage;
-    this.#before = before;
+    this.#timed = timed;
+    this.#before = before ?? (() => {});
     const all = [...this.#bases.values()];
     this.#answers = all.filter(({ name }) => name.startsWith('answer'));
     this.#offers = all.filter(({ name }) => !name.startsWith('answer'));
@@ -100,7 +111,7 @@ export class Fuzzer {
     } catch (error) {
       this.#note(input, error);
     }
-    this.#judgeCost(input, microsSince(start));
+    if (this.#timed) this.#judgeCost(input, microsSince(start));
     return outcome;
   }
 
@@ -110,11 +121,18 @@ export class Fuzzer {
     return tryDoors(base, input);
   }
 
-  /** By the clock first, which is cheap; what seems slow by CPU time, which other processes do not change. */
+  /** By the clock first, which is cheap; what still seems slow by CPU time, which other processes do not change. */
   #judgeCost(input: Input, first: number): void {
     const kib = Math.max(1, input.sdp.length / 1024);
-    if (first <= allowedMicros(kib) && first / kib <= this.worstMicrosPerKib) return;
-    const micros = Math.min(first, this.#cpuMicros(input));
+    const usual = (micros: number) => micros <= allowedMicros(kib) && micros / kib <= this.worstMicrosPerKib;
+    let least = first;
+    for (let round = 0; round < 3 && !usual(least); round += 1) {
+      const start = performance.now();
+      this.#again(input);
+      least = Math.min(least, microsSince(start));
+    }
+    if (usual(least)) return;
+    const micros = Math.min(least, this.#cpuMicros(input));
     this.worstMicrosPerKib = Math.max(this.worstMicrosPerKib, micros / kib);
     if (micros > allowedMicros(kib)) {
       this.#note(input, new Finding(`Takes too long: ${Math.round(micros / 1000)} ms for ${kib.toFixed(1)} KiB`));
@@ -125,13 +143,17 @@ export class Fuzzer {
   #cpuMicros(input: Input): number {
     const start = process.threadCpuUsage();
     for (let runs = 1; ; runs += 1) {
-      try {
-        this.#doors(input);
-      } catch {
-        // Noted when it was tried.
-      }
+      this.#again(input);
       const { user, system } = process.threadCpuUsage(start);
       if (user + system > 50_000) return (user + system) / runs;
+    }
+  }
+
+  #again(input: Input): void {
+    try {
+      this.#doors(input);
+    } catch {
+      // Noted when it was tried.
     }
   }
 
@@ -167,13 +189,7 @@ export class Fuzzer {
   /** Finds those of some inputs that reach new code, by halves. */
   #keepNew(inputs: readonly Input[], coverage: Coverage): void {
     const again = (some: readonly Input[], forget: boolean) => {
-      for (const input of some) {
-        try {
-          this.#doors(input);
-        } catch {
-          // Noted when it was tried.
-        }
-      }
+      for (const input of some) this.#again(input);
       return coverage.take(forget) > 0;
     };
     const [only] = inputs;

@@ -3,7 +3,7 @@ import { setFlagsFromString, getHeapStatistics } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { parentPort, workerData } from 'node:worker_threads';
 import { Coverage } from './coverage.ts';
-import type { Fuzzer } from './fuzzer.ts';
+import type { Input } from './corpus.ts';
 import { HEADER_WORDS, type Report, type Task } from './messages.ts';
 
 const SAMPLES = 40;
@@ -20,13 +20,14 @@ async function main({ seed, inputs, shared }: Task): Promise<void> {
   const header = new Int32Array(shared, 0, HEADER_WORDS);
   const text = Buffer.from(shared, HEADER_WORDS * 4);
   let tried = 0;
-  const fuzzer: Fuzzer = new Fuzzer(seed, coverage, ({ base, sdp }) => {
+  const before = ({ base, sdp }: Input) => {
     const baseBytes = text.write(base, 'utf16le');
     header[1] = baseBytes;
     header[2] = text.write(sdp, baseBytes, 'utf16le');
     tried += 1;
     Atomics.store(header, 0, tried);
-  });
+  };
+  const fuzzer = new Fuzzer({ seed, coverage, timed: true, before });
   const gc = collectGarbage();
   const heap: { done: number; bytes: number }[] = [];
   for (let sample = 1; sample <= SAMPLES; sample += 1) {
