@@ -5,7 +5,14 @@ export { routerRtpCapabilities } from './ortc.ts';
 export { clientProfile, clientProfiles, type ClientProfile } from './client-profile.ts';
 export { deviceCapabilities } from './device-capabilities.ts';
 export { createPubState, producerClosed, type PubState } from './pub-state.ts';
-export { isReplay, planPublish, type ApplyPlan, type PublishInput, type PublishPlan, type ReplayPlan } from './pub-plan.ts';
+export {
+  isReplay,
+  planPublish,
+  type ApplyPlan,
+  type PublishInput,
+  type PublishPlan,
+  type ReplayPlan,
+} from './pub-plan.ts';
 export { abandonPublish, completePublish, type PublishAnswer, type PublishOutcome } from './pub-complete.ts';
 export {
   addConsumer,
