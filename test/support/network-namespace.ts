@@ -80,12 +80,12 @@ export class NetworkNamespace {
   }
 
   linkUp(device: string): Promise<unknown> {
-    return this.run('ip', 'link', 'set', device, 'up');
+    return this.run('ip', 'link', 'set', 'dev', device, 'up');
   }
 
   /** The interface, its routes and its address are gone, as of a phone that loses its Wi-Fi. */
   async linkDown(device: string): Promise<void> {
-    await this.run('ip', 'link', 'set', device, 'down');
+    await this.run('ip', 'link', 'set', 'dev', device, 'down');
     await this.setAddress(device, null);
   }
 
@@ -117,7 +117,7 @@ export class NetworkNamespace {
     if (!holder || holder.exitCode !== null || holder.signalCode !== null) return;
     // They would go by themselves, but some time later, and their names are wanted again.
     for (const link of this.#links) {
-      await link[0]?.namespace.run('ip', 'link', 'delete', link[0].device);
+      await link[0]?.namespace.run('ip', 'link', 'delete', 'dev', link[0].device);
       for (const { namespace } of link) namespace.#links.delete(link);
     }
     const ended = once(holder, 'exit');
