@@ -60,6 +60,8 @@ export function applyAnswer(state: SubState, input: ApplyAnswerInput): AppliedAn
     const role = connection.remoteSetup === 'active' ? 'client' : 'server';
     actions.unshift({ type: 'connect', dtlsParameters: { role, fingerprints: [...connection.fingerprints] } });
   }
+  // Before anything can arrive: what finds no DataProducer is lost, on a reliable channel too.
+  actions.sort((a, b) => Number(b.type === 'openData') - Number(a.type === 'openData'));
   return {
     state: {
       ...state,

@@ -551,7 +551,7 @@ describe('data channels', () => {
       { label: 'server', id: 0, ordered: true },
       { label: 'server-lossy', id: 1, ordered: false, maxRetransmits: 0 },
     ]);
-    expect(actions.map(({ type }) => type)).toEqual(['connect', 'openData', 'resumeConsumer']);
+    expect(actions.map(({ type }) => type)).toEqual(['openData', 'connect', 'resumeConsumer']);
     const { offer: second, actions: later } = subscription.remove('c1').settle();
     expect(ports(second.sdp)).toEqual(['m=application 9', 'm=video 0']);
     expect(second.data).toEqual(first.data);

@@ -1,26 +1,36 @@
 /**
  * What goes over the data channels: JSON text, one object a message. Binary messages are refused.
  *
- * A client writes {@link clientMessageSchema}, the server writes {@link dataMessageSchema} or, to whoever sent something
- * it could not take, {@link messageErrorSchema}.
+ * A client writes {@link clientMessageSchema}, the server writes {@link dataMessageSchema} on the channel of the same
+ * label or, to whoever sent something it could not take, {@link messageErrorSchema}. Limits of a session: 30 messages
+ * and 64 KiB a second, with bursts of 100 and 256 KiB.
  */
 import { z } from 'zod';
 import { userIdSchema } from '../identifiers.ts';
 import type { DataChannel } from './media.ts';
 
-/** Bytes of one message as UTF-8, envelope included; also `a=max-message-size` of offers. */
+/** Bytes of one message as UTF-8, as sent and as delivered; also `a=max-message-size` of offers. */
 export const MAX_DATA_MESSAGE_BYTES = 16 * 1024;
 
-/** `server` delivers everything in order; `server-lossy` drops what is late (cursors, typing, levels). */
+/**
+ * `server` delivers everything in order, or closes for a client that leaves more than 512 KiB untaken; `server-lossy`
+ * drops what is late (cursors, typing, levels).
+ */
 export const dataChannels = [
   { label: 'server', id: 0, ordered: true },
   { label: 'server-lossy', id: 1, ordered: false, maxRetransmits: 0 },
 ] as const satisfies readonly DataChannel[];
 
+/** What JSON.parse gave; both ends parse or write JSON, so walking through it again would prove nothing. */
+const parsedJsonSchema = z.custom<z.core.util.JSONType>((value) => value !== undefined, 'required');
+
 export const clientMessageSchema = z.strictObject({
-  /** Who shall get it; everyone else in the room if left out. */
+  /**
+   * Who shall get it: every session of these users. Left out: every other session of the room, the sender's other
+   * devices included. Never the session it comes from.
+   */
   to: z.array(userIdSchema).min(1).max(200).optional(),
-  data: z.json(),
+  data: parsedJsonSchema,
   /** Comes back in an error, so that the client knows which message it is about. */
   id: z.string().max(64).optional(),
 });
@@ -29,7 +39,7 @@ export type ClientMessage = z.infer<typeof clientMessageSchema>;
 export const dataMessageSchema = z.object({
   /** userId of the sender. */
   from: z.string(),
-  data: z.json(),
+  data: parsedJsonSchema,
 });
 export type DataMessage = z.infer<typeof dataMessageSchema>;
 
