@@ -3,7 +3,8 @@
  *
  *   npm run fuzz:sdp -- --inputs 1000000 [--seed N] [--workers N]
  *
- * The same seed, inputs and workers give the same run. Ends with 1 if anything was found.
+ * The same seed, inputs and workers give the same run. Ctrl-C ends it and tells what was done until then. Ends with 1
+ * if anything was found.
  */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
@@ -66,6 +67,7 @@ function runThread(thread: Thread, index: number, onReport: () => void): Promise
     const base = text.toString('utf16le', 0, baseBytes);
     return { message, input: { base, sdp: text.toString('utf16le', baseBytes, baseBytes + bytes), wish: 0 } };
   };
+  process.once('SIGINT', () => void worker.terminate());
   let seen = -1;
   const watchdog = setInterval(() => {
     const now = Atomics.load(header, 0);
@@ -147,7 +149,7 @@ const doneSoFar = () => threads.reduce((sum, { report }) => sum + (report?.done 
 let told = 0;
 const tellProgress = () => {
   const done = doneSoFar();
-  if (done - told < inputs / 20) return;
+  if (done - told < Math.min(inputs / 20, 25_000)) return;
   told = done;
   say(`${done} inputs, ${Math.round(done / seconds())} a second`);
 };

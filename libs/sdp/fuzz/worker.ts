@@ -6,7 +6,7 @@ import { Coverage } from './coverage.ts';
 import type { Input } from './corpus.ts';
 import { HEADER_WORDS, type Report, type Task } from './messages.ts';
 
-const SAMPLES = 40;
+const SAMPLES = 100;
 
 function collectGarbage(): () => void {
   setFlagsFromString('--expose-gc');

@@ -83,7 +83,12 @@ function parseOrigin(sessionLines: readonly string[]): SdpDocument['origin'] {
   if (fields.length < 6 || !isDigits(sessionId, 20) || !isDigits(version, 20)) {
     throw new SdpError('malformed_sdp', 'The o= line is missing or not usable');
   }
-  return { sessionId, version };
+  return { sessionId: detached(sessionId), version: detached(version) };
+}
+
+/** A copy. A part of a text keeps all of it in memory, and these parts stay as long as the user does. */
+function detached(part: string): string {
+  return Buffer.from(part).toString();
 }
 
 function isDigits(text: string | undefined, length: number): text is string {
@@ -139,7 +144,7 @@ class AttributeReader {
       case 'ice-ufrag':
       case 'ice-pwd':
       case 'setup':
-        this.#once(name, value.trim());
+        this.#once(name, detached(value.trim()));
         break;
       case 'fingerprint':
         this.#fingerprint(value);
@@ -255,7 +260,7 @@ class AttributeReader {
   #fingerprint(value: string): void {
     const [algorithm = '', hash = ''] = value.trim().split(/ +/);
     if (this.#fingerprints.length >= limits.fingerprints) throw tooMany('fingerprints');
-    this.#fingerprints.push({ algorithm: algorithm.toLowerCase(), value: hash.toUpperCase() });
+    this.#fingerprints.push({ algorithm: algorithm.toLowerCase(), value: detached(hash.toUpperCase()) });
   }
 
   #group(value: string): void {
@@ -319,7 +324,7 @@ class AttributeReader {
     if (this.#ssrcs.size >= limits.ssrcs && !this.#ssrcs.has(ssrc)) throw tooMany('SSRCs');
     const entry = this.#ssrcs.get(ssrc) ?? { cname: undefined, msid: undefined };
     const attribute = rest.join(' ');
-    if (attribute.startsWith('cname:')) entry.cname = attribute.slice('cname:'.length);
+    if (attribute.startsWith('cname:')) entry.cname = detached(attribute.slice('cname:'.length));
     if (attribute.startsWith('msid:')) entry.msid = attribute.slice('msid:'.length);
     this.#ssrcs.set(ssrc, entry);
   }
