@@ -82,7 +82,7 @@ function resultOf({ section, status, code }: SectionPlan, next: PubSection): Pub
     code,
     producerId: live?.producerId ?? null,
     kind: section.kind,
-    source: live?.source ?? null,
+    source: live?.track.source ?? null,
   };
 }
 
@@ -101,25 +101,45 @@ function writeAnswer(plan: ApplyPlan, { transport, sdpSessionId }: PublishOutcom
     extmapAllowMixed: document.extmapAllowMixed,
     fingerprints: transport.dtlsParameters.fingerprints,
   });
+  const caps = bitrateCaps(sections);
   for (const section of sections) {
     const renomination = [...document.iceOptions, ...section.section.iceOptions].includes('renomination');
-    writeSection(lines, section, transport, { setup: connection?.localSetup ?? 'passive', renomination });
+    const setup = connection?.localSetup ?? 'passive';
+    writeSection(lines, section, transport, { setup, renomination, maxBitrate: caps.get(section) });
   }
   return lines.text();
+}
+
+/**
+ * Bits per second for `b=TIAS` (RFC 3890) of the sections that get one. libwebrtc takes that of a video section for all
+ * it sends on the PeerConnection: so videos get the sum of their caps, and none if one of them has none.
+ */
+function bitrateCaps(sections: readonly SectionPlan[]): ReadonlyMap<SectionPlan, number> {
+  const caps = new Map<SectionPlan, number>();
+  const sending = sections.filter(({ answer, section }) => answer.accepted && isRtpKind(section.kind));
+  const videos = sending.filter(({ section, next }) => section.kind === 'video' && next.phase === 'live');
+  const total = videos.reduce((sum, { answer }) => sum + (answer.maxBitrate ?? Infinity), 0);
+  for (const section of sending) {
+    const own = section.answer.maxBitrate;
+    if (own === undefined) continue;
+    if (section.section.kind === 'audio') caps.set(section, own);
+    else if (Number.isFinite(total) && videos.includes(section)) caps.set(section, total);
+  }
+  return caps;
 }
 
 function writeSection(
   lines: SdpLines,
   { section, answer }: SectionPlan,
   transport: LocalTransportDescription,
-  options: { readonly setup: string; readonly renomination: boolean },
+  options: { readonly setup: string; readonly renomination: boolean; readonly maxBitrate: number | undefined },
 ): void {
   const rtp = isRtpKind(section.kind);
   const formats = answer.codecs.length > 0 ? answer.codecs.map(({ payloadType }) => payloadType) : section.formats;
   lines
     .add(`m=${section.kind} ${answer.accepted ? 9 : 0} ${section.protocol} ${formats.join(' ')}`)
     .add('c=IN IP4 0.0.0.0');
-  lines.addIf(answer.maxBitrate !== undefined, `b=TIAS:${answer.maxBitrate}`);
+  lines.addIf(options.maxBitrate !== undefined, `b=TIAS:${options.maxBitrate}`);
   lines.addIf(section.mid !== undefined, `a=mid:${section.mid}`);
   writeTransport(lines, transport, { ...options, candidates: answer.accepted });
   if (!rtp) {

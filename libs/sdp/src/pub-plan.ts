@@ -210,8 +210,9 @@ function checkSources(sections: readonly SectionPlan[]): void {
   const sources = new Set<string>();
   for (const { next } of sections) {
     if (next.phase !== 'live') continue;
-    if (sources.has(next.source)) throw new SdpError('duplicate_source', 'Two tracks have the same source', next.mid);
-    sources.add(next.source);
+    const { source } = next.track;
+    if (sources.has(source)) throw new SdpError('duplicate_source', 'Two tracks have the same source', next.mid);
+    sources.add(source);
   }
 }
 

@@ -54,14 +54,15 @@ export interface SectionPlan {
 }
 
 /** Decides about one media section of a publish offer. */
-export function planSection(input: SectionInput): SectionPlan {
-  const { section, before, live } = input;
-  if (!live) return stopped(input);
+export function planSection(told: SectionInput): SectionPlan {
+  const { section, before, live } = told;
+  if (!live) return stopped(told);
   const mid = requireMid(section);
+  const known = before?.phase === 'live' && before.mid === mid ? before : undefined;
+  const input = { ...told, track: told.track ?? known?.track };
   if (!isRtpKind(section.kind))
     return rejected(input, section.kind === 'application' ? 'data_on_pub_unsupported' : 'no_common_codec');
 
-  const known = before?.phase === 'live' && before.mid === mid ? before : undefined;
   const codec = chooseCodec(input, section.kind, known);
   if (!codec) return rejected(input, 'no_common_codec');
 
@@ -105,9 +106,8 @@ function sending(
   known: LivePubSection | undefined,
 ): SectionPlan {
   const { section, track } = input;
-  const source = track?.source ?? known?.source;
-  if (source === undefined) throw new SdpError('missing_track', 'A sending section has no entry in tracks', mid);
-  if (known && source !== known.source)
+  if (!track) throw new SdpError('missing_track', 'A sending section has no entry in tracks', mid);
+  if (known && track.source !== known.track.source)
     throw new SdpError('track_changed', `The source of a live section cannot change`, mid);
 
   const extensions = acceptedExtensions(section, kind, input.context.routerRtpCapabilities, input.mixedAllowed);
@@ -119,7 +119,7 @@ function sending(
     const resume: PubAction = { type: 'resumeProducer', mid, producerId: known.producerId };
     return {
       ...base(input),
-      next: { ...known, paused: false },
+      next: { ...known, track, paused: false },
       status: 'live',
       answer,
       actions: known.paused ? [resume] : [],
@@ -130,12 +130,12 @@ function sending(
   );
   return {
     ...base(input),
-    next: { phase: 'live', mid, kind, source, producerId: '', paused: false, rtpParameters },
+    next: { phase: 'live', mid, kind, track, producerId: '', paused: false, rtpParameters },
     status: 'live',
     answer,
     actions: [
       ...(known ? [{ type: 'closeProducer', mid, producerId: known.producerId } as const] : []),
-      { type: 'produce', mid, kind, source, rtpParameters, paused: false },
+      { type: 'produce', mid, kind, source: track.source, rtpParameters, paused: false },
     ],
     warnings: kind === 'video' && !estimation ? [{ code: 'no_bandwidth_estimation', mid }] : [],
   };

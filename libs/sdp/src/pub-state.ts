@@ -9,6 +9,7 @@
  * 5. `lastOffer.replayOf` is set only while the answer still tells the truth: a producer closed by the server clears it.
  * 6. States are never changed in place; dropping a plan leaves everything as it was.
  */
+import type { PublishTrack } from '@mediaserver/contracts';
 import type { DtlsFingerprint, RtpParameters } from 'mediasoup/types';
 import type { PubSectionResult } from './types.ts';
 
@@ -16,7 +17,8 @@ export interface LivePubSection {
   readonly phase: 'live';
   readonly mid: string;
   readonly kind: 'audio' | 'video';
-  readonly source: string;
+  /** As last told; an offer that leaves the track out means it as before. */
+  readonly track: PublishTrack;
   readonly producerId: string;
   /** The client sends nothing now (`inactive`); mute is another thing and not known here. */
   readonly paused: boolean;

@@ -283,6 +283,37 @@ describe('codecs', () => {
     expect(publish(offer([audio()])).sdp).toContain('a=fmtp:111 minptime=10;useinbandfec=1\r\n');
   });
 
+  test('the cap of a video holds for all that libwebrtc sends: several are summed up, and one without frees all', () => {
+    const caps = (camera?: number, screen?: number) => {
+      const track = (mid: string, source: string, maxBitrate?: number) =>
+        maxBitrate === undefined ? { mid, source } : { mid, source, maxBitrate };
+      const tracks = [track('0', 'mic', 64_000), track('1', 'camera', camera), track('2', 'screen', screen)];
+      const sections = [audio(), video(), video({ mid: '2', lines: ['a=ssrc:4444 cname:client'] })];
+      return linesOf(publish(offer(sections), { tracks }).sdp, 'b=TIAS');
+    };
+    expect(caps(800_000, 2_000_000)).toEqual(['b=TIAS:64000', 'b=TIAS:2800000', 'b=TIAS:2800000']);
+    expect(caps(undefined, 2_000_000)).toEqual(['b=TIAS:64000']);
+  });
+
+  test('what was asked of a track holds on in offers that leave it out', () => {
+    const tracks = [
+      { mid: '0', source: 'mic', dtx: true },
+      { mid: '1', source: 'camera', maxBitrate: 500_000, scalabilityMode: 'L1T2' },
+    ];
+    const first = publish(offer([audio(), video()]), { tracks });
+    const second = publish(offer([audio(), video()], { version: 3 }), { state: first.state, tracks: [] });
+    expect(second.plan.actions).toEqual([]);
+    for (const line of ['usedtx=1', 'b=TIAS:500000']) expect(second.sdp).toContain(line);
+    // Stopping the first section ends the transport, so the video is produced anew.
+    const third = publish(offer([audio({ port: 0 }), video()], { version: 4, bundle: ['1'] }), {
+      state: second.state,
+      tracks: [],
+    });
+    expect(produced(third.plan).map(({ rtpParameters }) => rtpParameters.encodings?.[0]?.scalabilityMode)).toEqual([
+      'L1T2',
+    ]);
+  });
+
   test('case 67: a codec asked for by name goes before the client’s own order, and before the one chosen earlier', () => {
     const text = chromium('02-av-sendonly');
     const codecOf = (codec: PublishTrack['codec'], state?: PubState, codecs = context.codecs) => {

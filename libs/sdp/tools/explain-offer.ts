@@ -100,7 +100,7 @@ function sectionOf(
   const next = planned?.next;
   return {
     ...outline(sdp, section),
-    source: next?.phase === 'live' ? next.source : null,
+    source: next?.phase === 'live' ? next.track.source : null,
     status: planned?.status ?? null,
     refusal: planned?.code ? sectionRefusal(sdp, section, planned.code) : null,
     codecs: rtp ? codecVerdicts(section, rtp, context, payloadTypes) : [],

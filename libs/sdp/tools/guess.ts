@@ -45,7 +45,7 @@ export function guessTracks(
   const sending = document.media.filter(
     (section) => isLive(section) && isSending(section) && section.kind in USUAL_SOURCES,
   );
-  const known = (mid: string) => named.get(mid) ?? live.get(mid)?.source;
+  const known = (mid: string) => named.get(mid) ?? live.get(mid)?.track.source;
   const taken = new Set(sending.flatMap(({ mid }) => (mid === undefined ? [] : [known(mid)])));
   const tracks: PublishTrack[] = [];
   for (const { mid, kind } of sending) {

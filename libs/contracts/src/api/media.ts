@@ -45,7 +45,9 @@ export const publishTrackSchema = z.strictObject({
     .min(6_000)
     .max(100_000_000)
     .optional()
-    .describe('Bits per second that the client shall not go over in this section.'),
+    .describe(
+      'Bits per second that the client shall not go over. Browsers take the cap of a video for all they send, so with several videos their sum is asked for, and nothing if one of them has no cap; `setParameters` in the client caps one alone.',
+    ),
 });
 export type PublishTrack = z.infer<typeof publishTrackSchema>;
 
