@@ -20,6 +20,7 @@ import {
   chromium,
   consume,
   context,
+  deepFreeze,
   plan,
   produced,
   publish,
@@ -59,16 +60,8 @@ export function bases(): ReadonlyMap<string, Base> {
     const sdp = recorded(file);
     found.push({ name: file, sdp, pub: published(sdp), sub: anySub });
   }
+  // A write to a state or to the Router's capabilities shows as a finding.
   return new Map(found.map((base) => [base.name, deepFreeze(base)]));
-}
-
-/** A write to a state or to the Router's capabilities then throws, and shows as a finding. */
-export function deepFreeze<T>(value: T): T {
-  if (typeof value === 'object' && value !== null && !Object.isFrozen(value)) {
-    Object.freeze(value);
-    for (const inner of Object.values(value)) deepFreeze(inner);
-  }
-  return value;
 }
 
 function published(sdp: string): PubState {

@@ -22,8 +22,8 @@ import {
   type SubState,
 } from '../src/index.ts';
 import { parseSdp } from '../src/parse-sdp.ts';
-import { chromium, consume, context, produced, tracksOf, transport } from '../src/sdp.test-support.ts';
-import { answerTo, deepFreeze, type Base, type Input } from './corpus.ts';
+import { chromium, consume, context, deepFreeze, produced, tracksOf, transport } from '../src/sdp.test-support.ts';
+import { answerTo, type Base, type Input } from './corpus.ts';
 import { checkAnswersAll, checkError, checkPrototypes, checkWritten, Finding } from './oracles.ts';
 
 type Door = 'parser' | 'offer' | 'next offer' | 'back again' | 'capabilities' | 'answer' | 'relayed';

@@ -269,3 +269,12 @@ export function consume(
   });
   return structuredClone({ ...consumer, mid });
 }
+
+/** A write to it throws from now on: whatever fails half-way has changed nothing. */
+export function deepFreeze<T>(value: T): T {
+  if (typeof value === 'object' && value !== null && !Object.isFrozen(value)) {
+    Object.freeze(value);
+    for (const inner of Object.values(value)) deepFreeze(inner);
+  }
+  return value;
+}
