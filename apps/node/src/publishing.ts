@@ -6,6 +6,7 @@ import {
   createPubState,
   isReplay,
   planPublish,
+  profileOf,
   producerClosed,
   type ApplyPlan,
   type NegotiationContext,
@@ -14,7 +15,7 @@ import {
   type PubState,
 } from '@mediaserver/sdp';
 import type { Logger } from '@mediaserver/telemetry';
-import type { User } from './user.ts';
+import type { TransportOptions, User } from './user.ts';
 
 /**
  * The PUB PeerConnection of one session, on which the client offers: `libs/sdp` decides, this runs its actions.
@@ -64,7 +65,7 @@ export class Publishing {
     for (const { code, mid } of plan.warnings) this.#log.info({ code, mid }, 'publish offer taken with a warning');
     return async () => {
       if (anew) {
-        await this.#user.replaceTransport('publish');
+        await this.#user.replaceTransport('publish', transportOptions(plan));
         this.#beginAnew();
       }
       return this.#apply(plan);
@@ -84,7 +85,7 @@ export class Publishing {
 
   async #apply(plan: ApplyPlan): Promise<PublishResult> {
     this.#closedMeanwhile = [];
-    let transport = await this.#user.transport('publish');
+    let transport = await this.#user.transport('publish', transportOptions(plan));
     const producerIds = new Map<string, string>();
     const done: PubAction[] = [];
     try {
@@ -97,7 +98,7 @@ export class Publishing {
             await transport.restartIce();
             break;
           case 'replaceTransport':
-            transport = await this.#user.replaceTransport('publish');
+            transport = await this.#user.replaceTransport('publish', transportOptions(plan));
             break;
           case 'produce':
             producerIds.set(action.mid, await this.#user.produce(transport, action));
@@ -149,3 +150,8 @@ export class Publishing {
 export function randomSdpSessionId(): string {
   return randomInt(1, 2 ** 47).toString();
 }
+
+const transportOptions = ({ document }: ApplyPlan): TransportOptions => ({
+  data: false,
+  checksConsent: profileOf(document).checksConsent,
+});

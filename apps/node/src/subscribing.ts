@@ -38,7 +38,7 @@ import {
 } from '@mediaserver/sdp';
 import type { Logger } from '@mediaserver/telemetry';
 import { randomSdpSessionId } from './publishing.ts';
-import type { User, UserOwner } from './user.ts';
+import type { TransportOptions, User, UserOwner } from './user.ts';
 
 /** What changes within this time goes into one offer, ms. */
 const OFFER_BATCH_MS = 100;
@@ -197,7 +197,7 @@ export class Subscribing {
 
   /** Runs in the queue. Another PeerConnection, with the same tracks under new consumers. */
   async #replace(generation: number): Promise<void> {
-    await this.#user.replaceTransport('subscribe', { data: this.#data });
+    await this.#user.replaceTransport('subscribe', this.#transportOptions);
     this.#state = this.#newState(generation);
     this.#sdpSessionId = randomSdpSessionId();
     for (const subscription of this.#subscriptions.values()) {
@@ -417,7 +417,13 @@ export class Subscribing {
   // ── Offers and answers ───────────────────────────────────────────────────────────────────────
 
   #transport(): Promise<WebRtcTransport> {
-    return this.#user.transport('subscribe', { data: this.#data });
+    return this.#user.transport('subscribe', this.#transportOptions);
+  }
+
+  /** Of a client that has shown nothing of itself yet, it is taken that it does as most do. */
+  get #transportOptions(): TransportOptions {
+    const profile = this.#client.profile ?? this.#state?.profile;
+    return { data: this.#data, checksConsent: profile?.checksConsent ?? true };
   }
 
   /** Something new to receive goes out soon; one timer, and the earlier of two times wins. */

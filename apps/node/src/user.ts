@@ -39,6 +39,13 @@ const KEY_FRAME_INTERVAL_MS = 400;
 /** A client that was answered and does not connect is given up after this, ms. */
 const FIRST_CONNECTION_MS = 60_000;
 
+export interface TransportOptions {
+  /** Whether it carries data channels. */
+  readonly data: boolean;
+  /** Whether the client goes on with ICE checks; otherwise only the end of DTLS says that it is gone. */
+  readonly checksConsent: boolean;
+}
+
 /** What a User needs of its Room. */
 export interface UserOwner {
   readonly router: Router;
@@ -166,24 +173,24 @@ export class User {
 
   /**
    * The transport of one PeerConnection, made if it is not there.
-   * @param options.data whether it carries data channels
+   * @param options of one that is made
    */
-  transport(peer: Peer, options: { readonly data?: boolean } = {}): Promise<WebRtcTransport> {
+  transport(peer: Peer, options: TransportOptions): Promise<WebRtcTransport> {
     const known = this.#transports.get(peer);
     if (known) return known;
-    const made = this.#createTransport(peer, options.data ?? false);
+    const made = this.#createTransport(peer, options);
     this.#transports.set(peer, made);
     made.catch(() => this.#transports.delete(peer));
     return made;
   }
 
-  async #createTransport(peer: Peer, data: boolean): Promise<WebRtcTransport> {
+  async #createTransport(peer: Peer, { data, checksConsent }: TransportOptions): Promise<WebRtcTransport> {
     const transport = await this.#room.router.createWebRtcTransport({
       webRtcServer: this.#room.pooled.webRtcServer,
       enableUdp: true,
       enableTcp: true,
       preferUdp: true,
-      iceConsentTimeout: ICE_CONSENT_TIMEOUT_S,
+      iceConsentTimeout: checksConsent ? ICE_CONSENT_TIMEOUT_S : 0,
       initialAvailableOutgoingBitrate: INITIAL_OUTGOING_BITRATE,
       ...(data ? SCTP_OPTIONS : {}),
     });
@@ -213,7 +220,7 @@ export class User {
   }
 
   /** A PeerConnection of the client takes the place of another, which is gone with its producers or consumers. */
-  async replaceTransport(peer: Peer, options: { readonly data?: boolean } = {}): Promise<WebRtcTransport> {
+  async replaceTransport(peer: Peer, options: TransportOptions): Promise<WebRtcTransport> {
     const before = await this.#transports.get(peer);
     before?.close();
     return this.transport(peer, options);

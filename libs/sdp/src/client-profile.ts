@@ -9,11 +9,16 @@ export interface ClientProfile {
   readonly recyclesSections: boolean;
   /** Follows new ICE credentials in an offer (RFC 8839 §4.4.3); otherwise a restart takes a new PeerConnection. */
   readonly restartsIce: boolean;
+  /**
+   * Goes on with connectivity checks once connected (RFC 7675 §5.1). Of a client that sends indications in their place
+   * (RFC 8445 §11), as libnice does, silence says nothing: it must not count as lost.
+   */
+  readonly checksConsent: boolean;
 }
 
 export const clientProfiles: Readonly<Record<ClientProfileName, ClientProfile>> = {
-  standard: { name: 'standard', recyclesSections: true, restartsIce: true },
-  grow: { name: 'grow', recyclesSections: false, restartsIce: false },
+  standard: { name: 'standard', recyclesSections: true, restartsIce: true, checksConsent: true },
+  grow: { name: 'grow', recyclesSections: false, restartsIce: false, checksConsent: false },
 };
 
 /**

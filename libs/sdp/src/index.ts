@@ -2,7 +2,7 @@ export * from './types.ts';
 export { SdpError } from './sdp-error.ts';
 export { routerCodecs } from './router-codecs.ts';
 export { routerRtpCapabilities } from './ortc.ts';
-export { clientProfile, clientProfiles, type ClientProfile } from './client-profile.ts';
+export { clientProfile, clientProfiles, profileOf, type ClientProfile } from './client-profile.ts';
 export { deviceCapabilities } from './device-capabilities.ts';
 export { createPubState, producerClosed, type PubState } from './pub-state.ts';
 export {
