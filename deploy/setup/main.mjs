@@ -3,7 +3,9 @@
 //
 //   npm start                     set up what is missing, then Redis, coordinator, nodes and demo
 //   npm test [-- <vitest args>]   set up what is missing (Chromium too), then all tests
-//   npm run setup [-- <part>...]  only set up: node, dependencies, redis, worker, chromium, openssl, iproute2
+//   npm run test:interop          set up what is missing (Firefox and GStreamer too), then the interop matrix
+//   npm run setup [-- <part>...]  only set up: node, dependencies, redis, worker, chromium, openssl, iproute2,
+//                                 firefox, gstreamer
 //   node deploy/setup/main.mjs exec <command>...   run a command with the project's Node and worker
 //
 // --yes, or SETUP_YES=1: do not ask.
@@ -15,7 +17,7 @@ import { closingLine } from './closing-line.mjs';
 import * as dependencies from './dependencies.mjs';
 import { ROOT, endRunning, handOver } from './machine.mjs';
 import * as node24 from './node24.mjs';
-import { chromium, iproute2, openssl, redis } from './programs.mjs';
+import { chromium, firefox, gstreamer, iproute2, openssl, redis } from './programs.mjs';
 import { Progress, SetupError, complain, confirm, say } from './ui.mjs';
 
 const worker = {
@@ -24,9 +26,10 @@ const worker = {
   provide: async (progress) => (await import('./worker.mjs')).provide(progress),
   remark: async () => (await import('./worker.mjs')).remark(),
 };
-const PARTS = { node: node24, dependencies, redis, worker, chromium, openssl, iproute2 };
+const PARTS = { node: node24, dependencies, redis, worker, chromium, openssl, iproute2, firefox, gstreamer };
 const FOR_START = ['node', 'dependencies', 'redis', 'worker'];
 const FOR_TEST = [...FOR_START, 'chromium', 'openssl', 'iproute2'];
+const FOR_INTEROP = [...FOR_START, 'chromium', 'firefox', 'gstreamer'];
 
 const [command = 'setup', ...args] = process.argv.slice(2).filter((arg) => arg !== '--yes');
 
@@ -64,6 +67,14 @@ async function dispatch() {
     case 'test':
       await setUp(FOR_TEST);
       return test();
+    case 'interop':
+      await setUp(FOR_INTEROP);
+      return hand([
+        node24.node,
+        '--disable-warning=ExperimentalWarning',
+        path.join(ROOT, 'test/interop/main.ts'),
+        ...args,
+      ]);
     case 'exec':
       if (args.length === 0) throw new SetupError('exec: name a command to run');
       await setUp(['node', 'dependencies']);

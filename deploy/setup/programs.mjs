@@ -1,6 +1,6 @@
 // Programs that the distribution has as packages.
 import process from 'node:process';
-import { install, isHalfInstalled } from './apt.mjs';
+import { install, isHalfInstalled, notInstalled } from './apt.mjs';
 import { findProgram } from './machine.mjs';
 
 /**
@@ -39,6 +39,34 @@ export const chromium = program({
   instead: 'install Chromium yourself and set CHROMIUM_BIN to its path',
   variable: 'CHROMIUM_BIN',
 });
+
+export const firefox = program({
+  name: 'firefox-esr',
+  what: 'for the interop matrix',
+  instead: 'install Firefox ESR yourself and set FIREFOX_BIN to its path',
+  variable: 'FIREFOX_BIN',
+});
+
+/** GStreamer's `webrtcbin` with the elements it needs, and Python's bindings to drive it. */
+const GSTREAMER = [
+  'python3-gi',
+  'python3-gst-1.0',
+  'gir1.2-gst-plugins-bad-1.0',
+  'gstreamer1.0-plugins-base',
+  'gstreamer1.0-plugins-good',
+  'gstreamer1.0-plugins-bad',
+  'gstreamer1.0-nice',
+];
+export const gstreamer = {
+  missing() {
+    const names = notInstalled(GSTREAMER);
+    return names.length > 0 ? `${names.join(' ')}, from the distribution (for the interop matrix)` : undefined;
+  },
+  async provide(progress) {
+    await install(GSTREAMER, progress, 'install GStreamer 1.22 or newer with its Python bindings yourself');
+    return 'GStreamer';
+  },
+};
 
 /** The tests of mutual TLS make their certificates with it. */
 export const openssl = program({
