@@ -23,6 +23,7 @@ import {
   createSubState,
   currentOffer,
   deviceCapabilities,
+  hasRoomFor,
   markStalled,
   needsOffer,
   offerUrgency,
@@ -53,6 +54,8 @@ const REPUSH_AFTER_MS = 10_000;
 const STALLED_AFTER_MS = 30_000;
 /** Choices of so many tracks are kept, also while those are absent. */
 const KEPT_CHOICES = 256;
+/** An offer that is full is begun anew, on another PeerConnection, if so many of its sections are done with. */
+const WASTED_SECTIONS = 40;
 /** Over every layer there is; mediasoup takes the highest for it. */
 const HIGHEST_LAYERS = { spatialLayer: 7, temporalLayer: 7 };
 
@@ -75,6 +78,8 @@ interface Subscription {
   taken: boolean;
   /** Set when the device cannot take it: not tried again. */
   failed: boolean;
+  /** Set when the offer had no room for it, and that was told. */
+  crowdedOut: boolean;
   dropped: boolean;
 }
 
@@ -256,6 +261,7 @@ export class Subscribing {
         consumer: null,
         taken: false,
         failed: false,
+        crowdedOut: false,
         dropped: false,
       };
       this.#subscriptions.set(trackId, subscription);
@@ -325,6 +331,7 @@ export class Subscribing {
       this.#user.reportFailedConsumer(track.trackId, 'no_common_codec');
       return;
     }
+    if (!hasRoomFor(this.#state, track.kind)) return this.#makeRoom(this.#state, subscription);
     const transport = await this.#transport();
     const reserved = reserveSection(this.#state, track);
     this.#state = reserved.state;
@@ -353,6 +360,21 @@ export class Subscribing {
       this.tracksChanged();
     });
     await unlessClosed(consumer, () => applySettings(consumer, this.#settings.get(track.trackId) ?? {}));
+    this.#scheduleOffer();
+  }
+
+  /** The track waits: it is tried again after each answer, and on a new PeerConnection. */
+  async #makeRoom(state: SubState, subscription: Subscription): Promise<void> {
+    if (state.lines.filter(({ phase }) => phase === 'free').length < WASTED_SECTIONS) {
+      if (!subscription.crowdedOut) this.#user.reportFailedConsumer(subscription.track.trackId, 'too_many_sections');
+      subscription.crowdedOut = true;
+      return;
+    }
+    this.#log.info(
+      { generation: state.generation },
+      'the offer is full of sections that are done with; beginning anew',
+    );
+    await this.#replace(state.generation + 1);
     this.#scheduleOffer();
   }
 
@@ -517,11 +539,10 @@ export class Subscribing {
         }
       }
     }
-    const probed = !this.#state.capabilities && applied.capabilities;
     this.#state = applied.state;
-    // Those still on their way are consumed when they arrive.
-    const arrived = probed ? [...this.#subscriptions.values()].filter(({ release }) => release !== null) : [];
-    for (const subscription of arrived) await this.#orRetry(subscription, () => this.#consume(subscription));
+    // What waited for the device's capabilities, or for room; those still on their way are consumed when they arrive.
+    const waiting = [...this.#subscriptions.values()].filter(({ release, consumer }) => release && !consumer);
+    for (const subscription of waiting) await this.#orRetry(subscription, () => this.#consume(subscription));
     const next = await this.#makeOffer();
     return {
       next,

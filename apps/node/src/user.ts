@@ -108,6 +108,8 @@ export class User {
   #awaitUntil = 0;
   #left: Promise<unknown> = Promise.resolve();
   #announced = false;
+  /** Consumers that failed before the session was told. */
+  readonly #failedAtJoin: NodeFactBody[] = [];
   #joined = false;
   #joinedAt = 0;
   #closed = false;
@@ -153,6 +155,7 @@ export class User {
     this.#armDeadline();
     const joined = this.#commit({ op: 'session.joined', sessionId: this.session.sessionId });
     for (const { state } of this.#tracks.values()) void this.#commit({ op: 'track.created', track: state });
+    for (const body of this.#failedAtJoin.splice(0)) void this.#commit(body);
     if (this.#tracks.size > 0) this.#room.localTracksChanged();
     const result = await joined;
     this.#joined = result.status === 'ok';
@@ -383,8 +386,11 @@ export class User {
     return this.#room.openData(this.session, transport, this.#log);
   }
 
+  /** Told once the session is: to Redis a session that has not joined yet is none. */
   reportFailedConsumer(trackId: string, code: string): void {
-    void this.#commit({ op: 'consumer.failed', sessionId: this.session.sessionId, trackId, code });
+    const body = { op: 'consumer.failed', sessionId: this.session.sessionId, trackId, code } as const;
+    if (this.#announced) void this.#commit(body);
+    else this.#failedAtJoin.push(body);
   }
 
   // ── End ──────────────────────────────────────────────────────────────────────────────────────

@@ -104,6 +104,11 @@ export const errorGuide: Readonly<Record<SdpErrorCode, ErrorAdvice>> = {
     cause: 'of a section: the answer has other payload types or extension ids than the offer',
     remedy: 'do not edit; an answer must use the numbers of the offer',
   },
+  too_many_sections: {
+    cause: 'of a track: the offer has 400 sections already',
+    remedy:
+      'it is offered as soon as others end; in large rooms subscribe to what is shown (`subscribe`: `audio` or `none`, then by track)',
+  },
   client_rejected: {
     cause: 'of a section: the client answered port 0; it stopped the transceiver or has no codec of it',
     remedy: 'give the codecs of the device at join (`capabilitiesSdp`), so that only what it can receive is offered',
