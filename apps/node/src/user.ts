@@ -26,9 +26,13 @@ import { SCTP_OPTIONS } from './data-channels.ts';
 import type { FactResult } from './fact-outbox.ts';
 import type { PooledWorker } from './worker-pool.ts';
 import { SignalingSession } from './signaling-session.ts';
+import { SilenceWatch } from './silence-watch.ts';
 
 /** ICE consent is lost after this long without an answer from the client, s (RFC 7675). */
 const ICE_CONSENT_TIMEOUT_S = 15;
+/** A client whose ICE does not tell is looked at so often, and gone after so long without a packet, ms. */
+const SILENCE_CHECK_MS = 10_000;
+const SILENCE_LIMIT_MS = 60_000;
 /** First guess of what a client can receive, bits/s; congestion control moves it within a second. */
 const INITIAL_OUTGOING_BITRATE = 1_000_000;
 /**
@@ -42,7 +46,7 @@ const FIRST_CONNECTION_MS = 60_000;
 export interface TransportOptions {
   /** Whether it carries data channels. */
   readonly data: boolean;
-  /** Whether the client goes on with ICE checks; otherwise only the end of DTLS says that it is gone. */
+  /** Whether the client goes on with ICE checks; otherwise its silence is what tells that it is gone. */
   readonly checksConsent: boolean;
 }
 
@@ -202,9 +206,11 @@ export class User {
       throw new ProblemError('session_gone');
     }
     const wasLost = () => this.#connectivity[peer] === 'lost';
+    let silent = false;
     const update = () => {
       if (transport.closed) return;
       const up =
+        !silent &&
         (transport.iceState === 'connected' || transport.iceState === 'completed') &&
         transport.dtlsState === 'connected';
       this.#setConnectivity(
@@ -214,12 +220,41 @@ export class User {
     };
     transport.on('icestatechange', update);
     transport.on('dtlsstatechange', update);
+    const stopWatching = checksConsent
+      ? () => undefined
+      : this.#watchSilence(peer, transport, (isSilent) => {
+          silent = isSilent;
+          update();
+        });
     transport.observer.once('close', () => {
+      stopWatching();
       this.#transports.delete(peer);
       if (!wasLost()) this.#setConnectivity(peer, null);
     });
     if (!wasLost()) this.#setConnectivity(peer, 'new');
     return transport;
+  }
+
+  /** @returns what ends it. */
+  #watchSilence(peer: Peer, transport: WebRtcTransport, onChange: (silent: boolean) => void): () => void {
+    const watch = new SilenceWatch(SILENCE_LIMIT_MS);
+    const check = async () => {
+      try {
+        const [stats] = await transport.getStats();
+        onChange(watch.observe(stats?.bytesReceived ?? 0, this.#isHeard(peer), performance.now()));
+      } catch (error) {
+        if (!transport.closed) this.#log.error({ err: error, peer }, 'a transport could not be looked at');
+      }
+    };
+    const timer = setInterval(() => void check(), SILENCE_CHECK_MS);
+    timer.unref();
+    return () => clearInterval(timer);
+  }
+
+  /** Whether a client that is there sends packets: of its media, or reports of what it receives. */
+  #isHeard(peer: Peer): boolean {
+    if (peer === 'publish') return this.#tracks.values().some(({ producer }) => !producer.paused);
+    return this.#consumers.values().some((consumer) => !consumer.paused && !consumer.producerPaused);
   }
 
   /** A PeerConnection of the client takes the place of another, which is gone with its producers or consumers. */
