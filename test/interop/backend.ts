@@ -9,16 +9,29 @@ import type { WebhookReceiver } from '../support/webhook-receiver.ts';
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const PAGE = '<!doctype html><meta charset="utf-8"><script type="module" src="/test/interop/page.ts"></script>';
 
+interface Faults {
+  next: (method: string, path: string) => 'lost' | 'refused' | undefined;
+}
+
 /** The least backend a client can have: it relays calls with its key, pushes offers, and serves the page. */
 export class InteropBackend {
   readonly url: string;
+  /** What goes wrong with a call, by its method and path: `lost` reaches the server, and its answer nobody. */
+  readonly faults: Faults;
   readonly #server: Server;
   readonly #webhooks: WebhookReceiver;
   readonly #listener: (event: EventEnvelope) => void;
 
-  private constructor(server: Server, url: string, webhooks: WebhookReceiver, streams: Map<string, express.Response>) {
+  private constructor(
+    server: Server,
+    url: string,
+    webhooks: WebhookReceiver,
+    streams: Map<string, express.Response>,
+    faults: Faults,
+  ) {
     this.#server = server;
     this.url = url;
+    this.faults = faults;
     this.#webhooks = webhooks;
     this.#listener = ({ type, roomId, data }) => {
       if (type !== 'subscribe.offer') return;
@@ -32,13 +45,14 @@ export class InteropBackend {
     webhooks: WebhookReceiver,
   ): Promise<InteropBackend> {
     const streams = new Map<string, express.Response>();
-    const app = makeApp(apiUrl, apiKey, streams);
+    const faults: Faults = { next: () => undefined };
+    const app = makeApp(apiUrl, apiKey, streams, faults);
     const server = await new Promise<Server>((resolve) => {
       const listening: Server = app.listen(0, '127.0.0.1', () => resolve(listening));
     });
     const address = server.address();
     if (typeof address !== 'object' || !address) throw new Error('no address');
-    return new InteropBackend(server, `http://localhost:${address.port}`, webhooks, streams);
+    return new InteropBackend(server, `http://localhost:${address.port}`, webhooks, streams, faults);
   }
 
   async close(): Promise<void> {
@@ -48,7 +62,12 @@ export class InteropBackend {
   }
 }
 
-function makeApp(apiUrl: string, apiKey: string, streams: Map<string, express.Response>): express.Express {
+function makeApp(
+  apiUrl: string,
+  apiKey: string,
+  streams: Map<string, express.Response>,
+  faults: Faults,
+): express.Express {
   const app = express();
   app.get('/', (_request, response) => void response.type('html').send(PAGE));
 
@@ -67,6 +86,11 @@ function makeApp(apiUrl: string, apiKey: string, streams: Map<string, express.Re
   });
 
   app.all('/v1/*path', express.text({ type: 'application/json', limit: '2mb' }), async (request, response) => {
+    const fault = faults.next(request.method, request.path);
+    if (fault === 'refused') {
+      response.status(403).json({ code: 'not_permitted', retryable: false });
+      return;
+    }
     const answer = await fetch(apiUrl + request.url, {
       method: request.method,
       headers: { authorization: `Bearer ${apiKey}`, 'content-type': 'application/json' },

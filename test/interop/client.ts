@@ -41,6 +41,8 @@ export interface Abilities {
   readonly receive: readonly string[];
   /** Whether it sends several spatial layers in one stream if asked to. */
   readonly svc: boolean;
+  /** Whether it mends by itself what goes wrong between it and its backend. */
+  readonly recovers: boolean;
 }
 
 export interface InteropClient {

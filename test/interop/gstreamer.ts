@@ -150,7 +150,7 @@ class GstreamerClient implements InteropClient {
   }
 
   async abilities(): Promise<Abilities> {
-    return { send: CODECS, receive: CODECS, svc: false };
+    return { send: CODECS, receive: CODECS, svc: false, recovers: false };
   }
 
   async problems(): Promise<readonly string[]> {

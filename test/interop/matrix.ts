@@ -63,7 +63,8 @@ export class Matrix {
   async run(scenario: Scenario, client: InteropClient): Promise<Cell> {
     const roomId = `room-${randomUUID().slice(0, 8)}`;
     await this.#api.call('POST', '/rooms', { roomId, placement: { strategy: 'spread' } });
-    const stage = { api: this.#api, roomId, client, partner: this.#partner };
+    const { faults } = this.#backend;
+    const stage = { api: this.#api, roomId, client, partner: this.#partner, faults };
     try {
       const note = await scenario.run(stage);
       const problems = [...(await client.problems()), ...(await this.#partner.problems())];
@@ -74,6 +75,7 @@ export class Matrix {
       const problems = await Promise.all([client, this.#partner].map((each) => each.problems().catch(String)));
       return { status: 'fails', note: [causes(error), ...problems.flat()].join('; ') };
     } finally {
+      faults.next = () => undefined;
       for (const each of [client, this.#partner]) await each.leave();
       await this.#api.call('DELETE', `/rooms/${roomId}`);
     }

@@ -150,6 +150,7 @@ export class RecipeClient implements InteropClient {
   async abilities(): Promise<Abilities> {
     return {
       svc: takesScalabilityMode(),
+      recovers: true,
       send: namesOf(RTCRtpSender.getCapabilities('video')),
       receive: namesOf(RTCRtpReceiver.getCapabilities('video')),
     };
@@ -181,7 +182,7 @@ function sendOptions({ codec, layers }: Sending): SendOptions {
   return {
     ...(codec ? { codec } : {}),
     ...(layers === 'L3T3' ? { encodings: [L3T3] } : {}),
-    ...(layers === undefined ? { encodings: [{}] } : {}),
+    ...(layers === undefined ? { encodings: [] } : {}),
     ...(layers === 'simulcast'
       ? {
           encodings: [

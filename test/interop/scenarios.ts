@@ -6,6 +6,7 @@ import { randomInt } from 'node:crypto';
 import type { ConsumerView, TrackState, RoomView } from '@mediaserver/contracts';
 import type { Api } from '../support/api.ts';
 import { eventually } from '../support/eventually.ts';
+import type { InteropBackend } from './backend.ts';
 import { checkReplacement } from './replacement.ts';
 import { NotSupported, type Codec, type Flow, type InteropClient, type Sending } from './client.ts';
 
@@ -16,6 +17,8 @@ export interface Stage {
   readonly client: InteropClient;
   /** The user `partner`. */
   readonly partner: InteropClient;
+  /** What goes wrong between clients and their backend. */
+  readonly faults: InteropBackend['faults'];
 }
 
 export interface Scenario {
@@ -261,6 +264,38 @@ export const scenarios: readonly Scenario[] = [
     },
   },
   {
+    id: 'lost-calls',
+    title: 'calls whose answer is lost, and a refused one',
+    async run(stage) {
+      await both(stage, [MICROPHONE], [MICROPHONE]);
+      await flows(stage, 'partner', MICROPHONE);
+      const { recovers } = await stage.client.abilities();
+      if (!recovers) throw new NotSupported('left to the application; the recipe for browsers does it');
+      const lost: string[] = [];
+      stage.faults.next = (_method, path) => {
+        const [, call] = /client\/(publish|subscribe\/answer)$/.exec(path) ?? [];
+        if (call === undefined || lost.includes(call)) return undefined;
+        lost.push(call);
+        return 'lost';
+      };
+      await stage.client.send(SCREEN);
+      await flows(stage, 'client', MICROPHONE, SCREEN);
+      await stage.partner.send(SCREEN);
+      await flows(stage, 'partner', MICROPHONE, SCREEN);
+      if (lost.length !== 2) throw new Error(`lost were ${lost.join(', ')}`);
+
+      stage.faults.next = (_method, path) => (path.endsWith('client/publish') ? 'refused' : undefined);
+      const refused = await stage.client.send(CAMERA).then(
+        () => false,
+        () => true,
+      );
+      if (!refused) throw new Error('the refusal was not told');
+      stage.faults.next = () => undefined;
+      await stage.client.send(CAMERA);
+      await flows(stage, 'client', MICROPHONE, SCREEN, CAMERA);
+    },
+  },
+  {
     id: 'lasting',
     title: 'the call goes on for 25 seconds, longer than ICE consent',
     slow: true,
@@ -345,19 +380,19 @@ export const scenarios: readonly Scenario[] = [
     title: 'messages by data channels, both ways',
     async run(stage) {
       await both(stage, [MICROPHONE], []);
-      const sendings = { client: { text: 'from the client ✓' }, partner: { text: 'from the partner ✓' } };
       for (const side of ['client', 'partner'] as const) {
+        let count = 0;
+        // Who has no open channel yet gets nothing of what was sent before.
         await eventually(
-          `${side} can send`,
-          async () => (await stage[side].sendMessage(sendings[side]), true),
+          `a message of ${side} arrives`,
+          async () => {
+            count += 1;
+            await stage[side].sendMessage({ text: 'a message ✓', count });
+            const messages = await stage[other(side)].messages();
+            return messages.some(({ from, data }) => from === side && JSON.stringify(data).includes('a message ✓'));
+          },
           PATIENCE,
         );
-        await eventually(`${side}'s message arrives`, async () => {
-          const messages = await stage[other(side)].messages();
-          return messages.some(
-            ({ from, data }) => from === side && JSON.stringify(data) === JSON.stringify(sendings[side]),
-          );
-        });
       }
       await flows(stage, 'client', MICROPHONE);
     },

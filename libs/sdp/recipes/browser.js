@@ -67,7 +67,8 @@
  * @property {boolean} [stereo] Default false. Play others in stereo (music): browsers play mono unless told.
  *
  * @typedef {object} SendOptions
- * @property {RTCRtpEncodingParameters[]} [encodings] From the lowest quality to the highest. Default: by source.
+ * @property {RTCRtpEncodingParameters[]} [encodings] From the lowest quality to the highest; none for
+ *   the browser's own. Default: by source.
  * @property {string} [codec] `VP8`, `H264`, …; default: the browser's first that the room allows.
  * @property {boolean} [stereo] of what we send
  * @property {boolean} [dtx]
@@ -218,7 +219,7 @@ export class CallClient {
         await this.#publish();
       } catch (error) {
         this.#sending.delete(source);
-        sending.transceiver?.stop(); // or the next offer would tell of it
+        await idle(sending.transceiver);
         throw error;
       }
     });
@@ -252,11 +253,11 @@ export class CallClient {
 
   /** @param {RTCPeerConnection} pc @param {string} source @param {Sending} sending */
   #addTransceiver(pc, source, sending) {
-    const sendEncodings = sending.options.encodings ?? ENCODINGS[source] ?? [{}];
-    // Copies, since some browsers write into what they are given.
+    const encodings = sending.options.encodings ?? ENCODINGS[source] ?? [];
     sending.transceiver = pc.addTransceiver(sending.track, {
       direction: 'sendonly',
-      sendEncodings: structuredClone(sendEncodings),
+      // A copy, since some browsers write into what they are given.
+      ...(encodings.length > 0 ? { sendEncodings: structuredClone(encodings) } : {}),
     });
   }
 
@@ -282,15 +283,24 @@ export class CallClient {
     return tracks;
   }
 
-  /** Offers all that is sent. If that fails, both sides are as before. */
+  /** Offers all that is sent. If it is refused, both sides are as before. */
   async #publish() {
-    if (!this.#pub) return;
-    try {
-      const offer = await this.#makeOffer(this.#pub);
-      await this.#published(this.#pub, await this.#signaling.publish(offer));
-    } catch (error) {
-      await rollBack(this.#pub);
-      throw error;
+    const pc = this.#pub;
+    if (!pc) return;
+    const offer = await this.#makeOffer(pc);
+    for (let wait = RETRY_MS.first; ; wait = later(wait)) {
+      try {
+        await this.#published(pc, await this.#signaling.publish(offer));
+        return;
+      } catch (error) {
+        if (this.#over) throw error;
+        if (!mayWorkLater(error)) {
+          await rollBack(pc);
+          throw error;
+        }
+        // Without an answer nobody knows whether the server has taken the offer: the same again is answered alike.
+        await sleep(wait);
+      }
     }
   }
 
@@ -555,7 +565,8 @@ export class CallClient {
       if (pub && answer.publish) await this.#published(pub, answer.publish);
       this.#receive(answer.subscribe);
     } catch (error) {
-      if (pub) await rollBack(pub);
+      // Without an answer the server may have taken the offer; the next one goes on from there.
+      if (pub && !mayWorkLater(error)) await rollBack(pub);
       throw error;
     }
   }
@@ -671,6 +682,13 @@ function isConnected(states) {
 async function rollBack(pc) {
   if (pc.signalingState === 'have-local-offer') await pc.setLocalDescription({ type: 'rollback' });
   if (pc.signalingState === 'have-remote-offer') await pc.setRemoteDescription({ type: 'rollback' });
+}
+
+/** Stopped after its offer was rolled back, libwebrtc would give it the section of the next. @param {RTCRtpTransceiver | null} transceiver */
+async function idle(transceiver) {
+  if (!transceiver) return;
+  transceiver.direction = 'inactive';
+  await transceiver.sender.replaceTrack(null);
 }
 
 /** Not in every list of DOM types. @param {RTCRtpEncodingParameters & { scalabilityMode?: string }} encoding */
