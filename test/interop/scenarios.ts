@@ -137,6 +137,18 @@ async function layers(stage: Stage, from: Side, sending: Sending, widths: readon
   }
 }
 
+async function spatialLayers(stage: Stage, from: Side, codec: 'VP9' | 'AV1'): Promise<void> {
+  try {
+    await layers(stage, from, { source: 'camera', codec, layers: 'L3T3' }, [256, 512, 1024]);
+  } catch (cause) {
+    if (codec !== 'AV1') throw cause;
+    const why =
+      'mediasoup does not pass on the dependency descriptor (versatica/mediasoup#1536), without which Chromium ' +
+      'probably cannot tell that layers were left out; AV1 with one spatial layer works';
+    throw new Error(why, { cause });
+  }
+}
+
 async function needs(client: InteropClient, way: 'send' | 'receive', codec: Codec): Promise<void> {
   const codecs = (await client.abilities())[way];
   if (!codecs.includes(codec)) {
@@ -296,6 +308,20 @@ export const scenarios: readonly Scenario[] = [
     },
   },
   {
+    id: 'rejoin',
+    title: 'the session is gone: join anew by itself',
+    async run(stage) {
+      const { recovers } = await stage.client.abilities();
+      if (!recovers) throw new NotSupported('left to the application; the recipe for browsers does it');
+      await both(stage, [MICROPHONE], [MICROPHONE]);
+      for (const side of ['client', 'partner'] as const) await flows(stage, side, MICROPHONE);
+      await stage.api.call('DELETE', `/rooms/${stage.roomId}/users/client`);
+      await areGone(stage, 'client', MICROPHONE);
+      await stage.client.restart();
+      for (const side of ['client', 'partner'] as const) await flows(stage, side, MICROPHONE);
+    },
+  },
+  {
     id: 'lasting',
     title: 'the call goes on for 25 seconds, longer than ICE consent',
     slow: true,
@@ -335,7 +361,7 @@ export const scenarios: readonly Scenario[] = [
         const { svc } = await stage.client.abilities();
         if (!svc)
           throw new NotSupported('its encoders make no spatial layers in one stream, whatever `scalabilityMode` says');
-        await layers(stage, 'client', { source: 'camera', codec, layers: 'L3T3' }, [256, 512, 1024]);
+        await spatialLayers(stage, 'client', codec);
       },
     },
     {
@@ -344,7 +370,7 @@ export const scenarios: readonly Scenario[] = [
       title: `${codec} SVC L3T3, received`,
       async run(stage) {
         await needs(stage.client, 'receive', codec);
-        await layers(stage, 'partner', { source: 'camera', codec, layers: 'L3T3' }, [256, 512, 1024]);
+        await spatialLayers(stage, 'partner', codec);
       },
     },
   ]),
