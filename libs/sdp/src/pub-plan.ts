@@ -106,8 +106,15 @@ export function planPublish(state: PubState, input: PublishInput): PublishPlan {
 
 function digestOf({ sdp, tracks, codecs }: PublishInput): string {
   return createHash('sha256')
-    .update(JSON.stringify([sdp, tracks, codecs]))
+    .update(JSON.stringify([withoutCandidates(sdp), tracks, codecs]))
     .digest('base64');
+}
+
+/** A client that asks again may have gathered since: addresses and ports are then in its description (RFC 8829 §5.2.1). */
+function withoutCandidates(sdp: string): string {
+  return sdp
+    .replaceAll(/^(?:a=candidate:|a=end-of-candidates|a=rtcp:|c=)[^\n]*\n?/gm, '')
+    .replaceAll(/^(m=\S+) [1-9]\d{0,4} /gm, '$1 9 ');
 }
 
 /** RFC 8829 §5.2: port 0 is live with `a=bundle-only`, and means "stopped" without. */

@@ -509,6 +509,22 @@ describe('sections over time', () => {
     expect(codeOf(() => planPublish(first.state, { ...context, sdp, tracks: other }))).toBe('track_changed');
   });
 
+  test('case 25: it is the same offer with the candidates that were gathered since', () => {
+    const sdp = offer(av());
+    const gathered = sdp
+      .replaceAll(/^m=(\w+) 9 /gm, 'm=$1 52963 ')
+      .replaceAll('c=IN IP4 0.0.0.0', 'c=IN IP4 192.0.2.2\r\na=rtcp:9 IN IP4 0.0.0.0')
+      .replaceAll(
+        'a=ice-ufrag',
+        'a=candidate:1 1 udp 2122194687 192.0.2.2 52963 typ host\r\na=end-of-candidates\r\na=ice-ufrag',
+      );
+    const { state } = publish(sdp, { tracks: tracksFor(sdp) });
+    const plannedAs = (text: string) => planPublish(state, { ...context, sdp: text, tracks: tracksFor(sdp) }).type;
+    expect(plannedAs(gathered)).toBe('replay');
+    expect(plannedAs(gathered.replaceAll('a=sendonly', 'a=inactive'))).toBe('apply');
+    expect(plannedAs(gathered.replace('m=audio 52963', 'm=audio 0'))).toBe('apply');
+  });
+
   test('case 25: an unchanged section is left alone; only what is new is produced', () => {
     const after = next(begin(), av(screen()));
     expect(after.plan.actions.map((action) => [action.type, 'mid' in action ? action.mid : ''])).toEqual([
