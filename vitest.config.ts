@@ -9,6 +9,7 @@ export default defineConfig({
       {
         test: {
           name: 'unit',
+          setupFiles: ['test/support/property-seed.ts'],
           include: ['{apps,libs,deploy}/**/*.test.{ts,mjs}', 'test/architecture/**/*.test.ts'],
           exclude: ['**/node_modules/**'],
           testTimeout: 20_000,

@@ -75,14 +75,15 @@ export function planPublish(state: PubState, input: PublishInput): PublishPlan {
   const established = lost ? null : state.connection;
   const connection = remote ? connect(established, remote) : established;
 
+  const hasMedia = live.some(({ kind }) => isRtpKind(kind));
   const sections = document.media.map((section) =>
     planSection({
       section,
       before: state.sections[section.index],
       transportLost: lost,
       live: isLive(section),
-      // An m=application that nothing else rides on is simply refused.
-      isTagged: section === remote?.tagged && (section.kind !== 'application' || live.length > 1),
+      // An m=application that no media rides on is simply refused.
+      isTagged: section === remote?.tagged && hasMedia,
       track: section.mid === undefined ? undefined : tracks.get(section.mid),
       mixedAllowed: document.extmapAllowMixed || section.extmapAllowMixed,
       context: input,

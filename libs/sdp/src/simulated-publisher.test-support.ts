@@ -120,6 +120,12 @@ export class SimulatedPublisher {
     };
   }
 
+  /** Without one, a client may come with another certificate. */
+  get hasTransport(): boolean {
+    const { lines, transport } = this.stable;
+    return lines.some(({ mid, track }) => mid === transport?.taggedMid && track !== null);
+  }
+
   /** The offer before the last change of mind, as another PeerConnection would write it. */
   foreignOffer(): string {
     const bundle = this.stable.lines.flatMap(({ mid, track }) => (track ? [mid] : []));
