@@ -8,7 +8,7 @@ export interface Sending {
   readonly kind?: 'audio' | 'video';
   readonly codec?: Codec;
   /** Video in layers: three sizes of 960x540 by rids, or one SVC stream of 1024x576 in this mode. */
-  readonly layers?: 'simulcast' | 'L3T3';
+  readonly layers?: 'simulcast' | 'L3T3' | 'L1T3';
 }
 
 /** Counted since the track began. */

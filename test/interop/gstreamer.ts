@@ -185,8 +185,8 @@ class GstreamerClient implements InteropClient {
   async #add(sending: Sending): Promise<void> {
     if (sending.layers) {
       throw new NotSupported(
-        sending.layers === 'L3T3'
-          ? 'its encoders make no spatial layers'
+        sending.layers !== 'simulcast'
+          ? 'its encoders make no layers in one stream'
           : 'webrtcbin makes no simulcast of a track: the application would have to run three encoders (not tried)',
       );
     }

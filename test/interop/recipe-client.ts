@@ -23,9 +23,10 @@ export interface Feeds {
 type SendOptions = NonNullable<Parameters<CallClient['send']>[2]>;
 
 /** The DOM types of TypeScript do not know it yet. */
-const L3T3: RTCRtpEncodingParameters & { readonly scalabilityMode: string } = { scalabilityMode: 'L3T3' };
+type SvcEncoding = RTCRtpEncodingParameters & { readonly scalabilityMode: string };
+const svc = (scalabilityMode: string): SvcEncoding => ({ scalabilityMode });
 
-const SIZES = { plain: [320, 180], simulcast: [960, 540], L3T3: [1024, 576] } as const;
+const SIZES = { plain: [320, 180], simulcast: [960, 540], L3T3: [1024, 576], L1T3: [1024, 576] } as const;
 
 export class RecipeClient implements InteropClient {
   readonly #backendUrl: string;
@@ -181,7 +182,7 @@ export class RecipeClient implements InteropClient {
 function sendOptions({ codec, layers }: Sending): SendOptions {
   return {
     ...(codec ? { codec } : {}),
-    ...(layers === 'L3T3' ? { encodings: [L3T3] } : {}),
+    ...(layers === 'L3T3' || layers === 'L1T3' ? { encodings: [svc(layers)] } : {}),
     ...(layers === undefined ? { encodings: [] } : {}),
     ...(layers === 'simulcast'
       ? {
@@ -224,7 +225,7 @@ function flowOf(own: readonly Report[], reports: readonly Report[], way: string,
 /** Some engines take any mode, and drop it without a word. */
 function takesScalabilityMode(): boolean {
   const pc = new RTCPeerConnection();
-  const { sender } = pc.addTransceiver('video', { sendEncodings: [L3T3] });
+  const { sender } = pc.addTransceiver('video', { sendEncodings: [svc('L3T3')] });
   const [encoding] = sender.getParameters().encodings ?? [];
   pc.close();
   return encoding !== undefined && 'scalabilityMode' in encoding;

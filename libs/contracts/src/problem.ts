@@ -38,6 +38,7 @@ export const sdpErrorCodes = {
   no_negotiation: entry(409, 'No offer is waiting for an answer'),
   answer_mismatch: entry(422, 'The answer does not have the sections of the offer'),
   remap_unsupported: entry(422, 'The answer renumbers a payload type or a header extension'),
+  scalability_unsupported: entry(422, 'The codec is not forwarded with these layers'),
   too_many_sections: entry(422, 'The offer has no room for another track'),
   client_rejected: entry(422, 'The client refused the media section'),
   track_changed: entry(409, 'A live media section was given another source'),

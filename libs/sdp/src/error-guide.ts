@@ -104,6 +104,10 @@ export const errorGuide: Readonly<Record<SdpErrorCode, ErrorAdvice>> = {
     cause: 'of a section: the answer has other payload types or extension ids than the offer',
     remedy: 'do not edit; an answer must use the numbers of the offer',
   },
+  scalability_unsupported: {
+    cause: 'of a section: AV1 with several spatial layers, of which Chromium shows a frozen picture',
+    remedy: '`scalabilityMode: "L1T3"` with AV1, set in the client too; VP9 takes `L3T3`',
+  },
   too_many_sections: {
     cause: 'of a track: the offer has 400 sections already',
     remedy:

@@ -65,6 +65,7 @@ export function planSection(told: SectionInput): SectionPlan {
 
   const codec = chooseCodec(input, section.kind, known);
   if (!codec) return rejected(input, 'no_common_codec');
+  if (isFrozen(codec, input.track)) return rejected(input, 'scalability_unsupported');
 
   const wantsToSend = section.direction === 'sendonly' || section.direction === 'sendrecv';
   if (!wantsToSend) return notSending(input, mid, codec, known);
@@ -96,6 +97,14 @@ function chooseCodec(
     if (!best || rank > best.rank) best = { codec, rank };
   }
   return best?.codec;
+}
+
+/**
+ * mediasoup takes the dependency descriptor but does not pass it on (versatica/mediasoup#1536, #1610). Without it
+ * Chromium cannot tell that spatial layers of AV1 were left out, and waits for them.
+ */
+function isFrozen({ codec }: CommonCodec, track: PublishTrack | undefined): boolean {
+  return codec.mimeType.toLowerCase() === 'video/av1' && /^[LS][2-9]/.test(track?.scalabilityMode ?? '');
 }
 
 function sending(

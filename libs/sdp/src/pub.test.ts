@@ -314,6 +314,18 @@ describe('codecs', () => {
     ]);
   });
 
+  test('AV1 with spatial layers is refused: Chromium would show a frozen picture; with temporal ones it is taken', () => {
+    const text = chromium('11-av1-only');
+    const statusOf = (scalabilityMode: string, codec: 'AV1' | 'VP9' = 'AV1', sdp = text) => {
+      const tracks = tracksOf(sdp).map(({ mid, source }): PublishTrack => ({ mid, source, scalabilityMode, codec }));
+      return publish(sdp, { tracks }).sections.at(-1);
+    };
+    expect(statusOf('L3T3')).toMatchObject({ code: 'scalability_unsupported', status: 'rejected' });
+    expect(statusOf('S2T1')).toMatchObject({ code: 'scalability_unsupported' });
+    expect(statusOf('L1T3')).toMatchObject({ status: 'live' });
+    expect(statusOf('L3T3_KEY', 'VP9', chromium('02-av-sendonly'))).toMatchObject({ status: 'live' });
+  });
+
   test('case 67: a codec asked for by name goes before the client’s own order, and before the one chosen earlier', () => {
     const text = chromium('02-av-sendonly');
     const codecOf = (codec: PublishTrack['codec'], state?: PubState, codecs = context.codecs) => {

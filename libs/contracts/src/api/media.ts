@@ -29,7 +29,9 @@ export const publishTrackSchema = z.strictObject({
     .max(16)
     .regex(/^[LS][1-9]T[1-9](_KEY)?(_SHIFT)?$|^L[1-9]T[1-9]h(_KEY)?$/)
     .optional()
-    .describe('As in `RTCRtpEncodingParameters`; SDP does not carry it.'),
+    .describe(
+      'As in `RTCRtpEncodingParameters`; SDP does not carry it. Name what the browser took (`getParameters()`): layers that do not come are waited for. AV1 takes one spatial layer (`L1T3`), VP9 three.',
+    ),
   codec: z
     .enum(codecNames)
     .optional()
