@@ -18,7 +18,6 @@ const STACKS: readonly { readonly stack: string; readonly because: string; reado
     because: 'the way it writes a=msid-semantic: WMS',
     marks: [/^a=msid-semantic: WMS/m],
   },
-  { stack: 'Pion or aiortc', because: 'the way they write a=msid-semantic:WMS', marks: [/^a=msid-semantic:WMS/m] },
 ];
 
 export function clientLook(sdp: string, document: SdpDocument): ClientLook {

@@ -1,13 +1,22 @@
 /** The command line of `npm run sdp`, without its input and output. */
 import { basename } from 'node:path';
 import { parseArgs } from 'node:util';
-import { codecNames, publishTrackSchema, type CodecName, type PublishTrack } from '@mediaserver/contracts';
+import {
+  codecNames,
+  publishTrackSchema,
+  roomSpecSchema,
+  type CodecName,
+  type PublishTrack,
+} from '@mediaserver/contracts';
 import { SdpError } from '../src/index.ts';
 import { explain } from './explain.ts';
-import type { ExplainOptions } from './explanation.ts';
+import type { ExplainOptions, Explanation } from './explanation.ts';
 import type { SdpRole } from './guess.ts';
 import { redactExplanation } from './redact.ts';
 import { render } from './render.ts';
+
+/** Those of a room that names none. */
+const DEFAULT_CODECS = roomSpecSchema.parse({}).media.codecs;
 
 const HELP = `npm run sdp -- explain [options] <file>...
 
@@ -18,7 +27,7 @@ Several files are one after the other, offers of one PeerConnection.
 
   --as offer|answer|probe   what the SDP is (seen from its text: actpass is an offer, recvonly only a probe)
   --offer <file>            the server's offer that the answer answers
-  --codecs <a,b>            the room's codecs (${codecNames.join(',')})
+  --codecs <a,b>            the room's codecs, preferred first (${DEFAULT_CODECS.join(',')})
   --sources <mid=name,...>  what a section sends (microphone; camera, then screen)
   --tracks <file>           the tracks of the publish request as JSON, in place of --sources
   --json                    the same as JSON
@@ -72,7 +81,7 @@ function run(args: readonly string[], readFile: ReadFile): Omit<Outcome, 'stderr
     );
   if (files.length === 0) throw new UsageError('name a file, or - for standard input');
   const options: ExplainOptions = {
-    codecs: values.codecs === undefined ? codecNames : codecsOf(values.codecs),
+    codecs: values.codecs === undefined ? DEFAULT_CODECS : codecsOf(values.codecs),
     role: values.as === undefined ? null : roleOf(values.as),
     tracks: values.tracks === undefined ? null : tracksOf(read(values.tracks)),
     sources: sourcesOf(values.sources ?? ''),
@@ -80,10 +89,20 @@ function run(args: readonly string[], readFile: ReadFile): Omit<Outcome, 'stderr
   };
   const texts = files.map((file) => ({ name: file === '-' ? 'standard input' : basename(file), text: read(file) }));
   const explanations = explain(texts, options);
+  if (options.serverOffer !== null) requireAnswer(explanations);
   const stdout = values.json
     ? `${JSON.stringify(values.raw ? explanations : explanations.map(redactExplanation), null, 2)}\n`
     : explanations.map((explanation) => render(explanation, { raw: values.raw })).join(`\n${'─'.repeat(80)}\n\n`);
   return { status: explanations.every(({ accepted }) => accepted) ? 0 : 1, stdout };
+}
+
+/** An offer that nobody answers would be left unread in silence. What cannot be read may be an answer. */
+function requireAnswer(explanations: readonly Explanation[]): void {
+  if (explanations.some(({ role, client }) => role === 'answer' || client === null)) return;
+  const names = explanations.map(({ name }) => name).join(', ');
+  throw new UsageError(
+    `--offer is what an answer answers, and there is none: ${names} is an offer; --as answer says otherwise`,
+  );
 }
 
 function parsed(args: readonly string[]) {

@@ -171,6 +171,34 @@ describe('a refusal', () => {
   });
 });
 
+describe('a text that was cut off', () => {
+  const whole = chromium('02-av-sendonly');
+
+  test.each([
+    ['before its last section', whole.slice(0, whole.indexOf('m=video') - 2)],
+    ['within a line', whole.slice(0, whole.indexOf('a=rtpmap:96') + 10)],
+    ['within the codecs of its last section', whole.slice(0, whole.indexOf('\r\na=rtpmap:96'))],
+  ])('%s is told to be sent whole', (_where, text) => {
+    const explanation = explained(text);
+    const refusal = explanation.refusal ?? explanation.sections.at(-1)?.refusal;
+    expect(refusal?.remedy).toMatch(/^the text seems cut off: send all of it/);
+  });
+
+  test('gives no reasons against codecs whose lines are missing', () => {
+    const explanation = explained(whole.slice(0, whole.indexOf('\r\na=rtpmap:96')));
+    expect(explanation.sections.at(-1)?.codecs).toEqual([]);
+    expect(why(explanation, 0, 111)).toBe('taken');
+  });
+
+  test('or was only trimmed, is judged like any other where the end does not matter', () => {
+    const unmuxed = whole.replace('a=rtcp-mux\r\n', '').trim();
+    expect(explained(unmuxed).refusal).toMatchObject({ mid: '0', ...errorGuide.rtcp_mux_required });
+    const trimmed = explained(whole.trim(), { codecs: ['opus', 'AV1'] });
+    expect(trimmed.accepted).toBe(true);
+    expect(why(trimmed, 1, 96)).toContain('room');
+  });
+});
+
 describe('an answer', () => {
   const serverOffer = (scenario: string) => ({ serverOffer: recorded(`server-offers/${scenario}.sdp`) });
 
@@ -301,14 +329,26 @@ describe('the command', () => {
     [['explain', 'a.sdp', '--tracks', 'a.sdp'], '--tracks is not JSON'],
     [['explain', 'a.sdp', '--offer', 'bad'], '--offer cannot be read'],
     [['explain', 'a.sdp', '--loud'], '--loud'],
+    [['explain', 'a.sdp', '--offer', 'a.sdp'], 'a.sdp is an offer'],
   ])('%j is wrong use', (args, complaint) => {
     const { status, stdout, stderr } = run(args, { 'a.sdp': chromium('01-audio-sendonly'), bad: 'v=1' });
     expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
     expect(stderr).toContain(complaint);
   });
 
+  const main = fileURLToPath(new URL('main.ts', import.meta.url));
+
+  test('finds files where npm was called, not where npm runs it', () => {
+    const INIT_CWD = fileURLToPath(new URL('../../../test/fixtures/sdp', import.meta.url));
+    const file = recordedSdps()[0]?.file ?? '';
+    const { status, stderr } = spawnSync(process.execPath, [main, 'explain', file], {
+      env: { ...process.env, INIT_CWD },
+      encoding: 'utf8',
+    });
+    expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+  });
+
   test('runs by itself', () => {
-    const main = fileURLToPath(new URL('main.ts', import.meta.url));
     const { status, stdout } = spawnSync(process.execPath, [main, 'explain', '-'], {
       input: gstreamer('02-av-sendonly-nobundle'),
       encoding: 'utf8',

@@ -5,7 +5,7 @@ import { clientLook } from './client-look.ts';
 import { explainAnswer } from './explain-answer.ts';
 import { explainOffer } from './explain-offer.ts';
 import { explainProbe } from './explain-probe.ts';
-import { attempt, EMPTY, refusalOf, type ExplainOptions, type Explanation, type Given } from './explanation.ts';
+import { attempt, cutOff, EMPTY, refusalOf, type ExplainOptions, type Explanation, type Given } from './explanation.ts';
 import { guessRole } from './guess.ts';
 import { outstandingOffer } from './outstanding-offer.ts';
 import { findSdp } from './repair.ts';
@@ -41,12 +41,14 @@ export function explain(texts: readonly NamedText[], options: ExplainOptions): E
         (found.foundIn !== null && found.foundIn !== 'text') ||
         !(attempt(() => parseSdp(text)) instanceof SdpError),
     };
-    if (document instanceof SdpError) return { ...common, refusal: refusalOf(found.sdp, document) };
+    const told = (explanation: Explanation) =>
+      found.cutOff ? cutOff(explanation, document instanceof SdpError ? null : document) : explanation;
+    if (document instanceof SdpError) return told({ ...common, refusal: refusalOf(found.sdp, document) });
     const seen = { ...common, client: clientLook(found.sdp, document), transport: transportOf(found.sdp, document) };
-    if (role === 'probe') return { ...seen, ...explainProbe(given, document) };
-    if (role === 'answer') return { ...seen, ...explainAnswer(given, document, sub) };
+    if (role === 'probe') return told({ ...seen, ...explainProbe(given, document) });
+    if (role === 'answer') return told({ ...seen, ...explainAnswer(given, document, sub) });
     const published = explainOffer(given, document, state);
     state = published.state;
-    return { ...seen, ...published.explanation };
+    return told({ ...seen, ...published.explanation });
   });
 }

@@ -2,7 +2,7 @@
 import type { CodecName, PublishTrack, SdpErrorCode } from '@mediaserver/contracts';
 import { errorGuide, type ErrorAdvice } from '../src/error-guide.ts';
 import { SdpError, type NegotiationContext } from '../src/index.ts';
-import type { SdpMedia } from '../src/sdp-document.ts';
+import type { SdpDocument, SdpMedia } from '../src/sdp-document.ts';
 import type { ClientLook } from './client-look.ts';
 import type { SdpRole } from './guess.ts';
 import { locate, mediaLines, type SdpLine } from './locate.ts';
@@ -103,6 +103,35 @@ export function attempt<T>(run: () => T): T | SdpError {
     if (error instanceof SdpError) return error;
     throw error;
   }
+}
+
+/**
+ * What is said of a text that may end too early: a refusal that its missing end may explain says so first, and a codec
+ * list that is not whole says nothing. `document` is null if it cannot be read.
+ */
+export function cutOff(explanation: Explanation, document: SdpDocument | null): Explanation {
+  const sections = explanation.sections.map((section, index) =>
+    index === explanation.sections.length - 1 && document ? cutSection(section, document.media[index]) : section,
+  );
+  const last = sections.at(-1)?.mid;
+  const { refusal } = explanation;
+  const byTheEnd = refusal !== null && (refusal.mid === null || refusal.mid === last);
+  return { ...explanation, sections, refusal: byTheEnd ? sendAll(refusal) : refusal };
+}
+
+function cutSection(section: SectionSummary, media: SdpMedia | undefined): SectionSummary {
+  const whole = media?.payloadTypes.every((payloadType) => media.rtpmaps.has(payloadType)) ?? true;
+  const { refusal, codecs, extensions } = section;
+  return {
+    ...section,
+    refusal: refusal && sendAll(refusal),
+    codecs: whole ? codecs : [],
+    extensions: whole ? extensions : [],
+  };
+}
+
+function sendAll(refusal: Refusal): Refusal {
+  return { ...refusal, remedy: `the text seems cut off: send all of it. If this is all: ${refusal.remedy}` };
 }
 
 export function refusalOf(sdp: string, error: SdpError): Refusal {

@@ -26,10 +26,16 @@ test.each([
 });
 
 test('SDP inside a description or a request is no damage, and its tracks are taken', () => {
-  expect(findSdp(JSON.stringify({ type: 'offer', sdp }))).toEqual({ sdp, foundIn: 'sdp', damage: [], tracks: null });
+  expect(findSdp(JSON.stringify({ type: 'offer', sdp }))).toEqual({
+    sdp,
+    foundIn: 'sdp',
+    damage: [],
+    cutOff: false,
+    tracks: null,
+  });
   const tracks = [{ mid: '0', source: 'mic' }];
   const request = JSON.stringify({ userId: 'anna', publish: { sdp, tracks } });
-  expect(findSdp(request)).toEqual({ sdp, foundIn: 'publish.sdp', damage: [], tracks });
+  expect(findSdp(request)).toEqual({ sdp, foundIn: 'publish.sdp', damage: [], cutOff: false, tracks });
 });
 
 test('what was cut off, or is empty, is said', () => {

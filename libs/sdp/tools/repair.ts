@@ -7,6 +7,8 @@ export interface FoundSdp {
   readonly foundIn: string | null;
   /** What was wrong with the text, in the order it was mended; empty if nothing was. */
   readonly damage: readonly string[];
+  /** Whether the last line has no end: all of the rest may be missing. */
+  readonly cutOff: boolean;
   /** Of a request to the API that holds the SDP. */
   readonly tracks: readonly PublishTrack[] | null;
 }
@@ -58,9 +60,9 @@ export function findSdp(text: string): FoundSdp {
   mend(/^[ \t]+\S/m.test(sdp) && /^\s*v=0\s*$/m.test(sdp), () => sdp.replaceAll(/^[ \t]+/gm, ''), 'is indented');
   mend(/^\s*\n[^]*v=0/.test(sdp), () => sdp.trimStart(), 'starts with empty lines');
   if (sdp.trim() === '') damage.push('is empty');
-  else if (damage.length === 0 && !sdp.endsWith('\n'))
-    damage.push('does not end with a line end: it was trimmed, or cut off');
-  return { sdp, foundIn: json?.where ?? null, damage, tracks };
+  const cutOff = damage.length === 0 && !sdp.endsWith('\n');
+  if (cutOff) damage.push('does not end with a line end: it was trimmed, or cut off');
+  return { sdp, foundIn: json?.where ?? null, damage, cutOff, tracks };
 }
 
 /** Line ends before everything that begins a line in what WebRTC clients write. */
