@@ -54,7 +54,7 @@ export class Publishing {
     if (!reset && generation !== undefined && generation !== known) {
       throw new ProblemError(
         'stale_offer',
-        `the offer is of PeerConnection ${generation}, the current one is ${known}`,
+        `the offer is of generation ${generation}, the current one is ${known}`,
       );
     }
     const input = { ...this.#context, sdp, tracks };

@@ -12,7 +12,15 @@ export const factDataSchemas = {
   'user.joined': z.object({ user: sessionSchema }),
   'user.connected': z.object({ userId: z.string(), sessionId: z.string() }),
   'user.disconnected': z.object({ userId: z.string(), sessionId: z.string(), peer: z.string() }),
-  'user.left': z.object({ userId: z.string(), sessionId: z.string(), reason: z.string() }),
+  'user.left': z.object({
+    userId: z.string(),
+    sessionId: z.string(),
+    reason: z
+      .string()
+      .describe(
+        '`left`, `kicked`: by your call. `replaced`: the user joined on another device. `connection_lost`: its client was gone longer than `graceSeconds`, or never connected. `node_lost`: the node of the session failed. `room_closed`.',
+      ),
+  }),
   'producer.created': z.object({ track: trackStateSchema }),
   'producer.paused': z.object({ track: trackStateSchema }),
   'producer.resumed': z.object({ track: trackStateSchema }),

@@ -55,7 +55,11 @@ export type PublishTrack = z.infer<typeof publishTrackSchema>;
 
 export const publishRequestSchema = z.strictObject({
   sdp: sdpSchema,
-  tracks: z.array(publishTrackSchema).max(64).default([]),
+  tracks: z
+    .array(publishTrackSchema)
+    .max(64)
+    .default([])
+    .describe('One for each media section of the offer that sends, those that sent before too; a section without one is `missing_track`.'),
   generation: z
     .number()
     .int()
@@ -156,8 +160,16 @@ export type SubscribeAnswerResult = z.infer<typeof subscribeAnswerResultSchema>;
 
 /** Changes what the session receives. Later publications follow the session's subscribe mode. */
 export const subscribeRequestSchema = z.strictObject({
-  add: z.array(trackIdSchema).max(200).default([]),
-  remove: z.array(trackIdSchema).max(200).default([]),
+  add: z
+    .array(trackIdSchema)
+    .max(200)
+    .default([])
+    .describe('Tracks of the room to receive, also those that `subscribe` of the join leaves out, and own ones'),
+  remove: z
+    .array(trackIdSchema)
+    .max(200)
+    .default([])
+    .describe('Tracks not to receive any more; of a track in both lists this counts'),
 });
 export type SubscribeRequest = z.infer<typeof subscribeRequestSchema>;
 export const subscribeResultSchema = z.object({
@@ -178,7 +190,7 @@ export const consumerSettingsSchema = z.strictObject({
     .nullable()
     .optional()
     .describe(
-      'The highest simulcast or SVC layer to send, from 0; the bandwidth may allow less only. Null: the highest there is.',
+      'The highest simulcast or SVC layer of a video to send, from 0; the bandwidth may allow less only. Null: the highest there is. Of audio it is ignored.',
     ),
   priority: z
     .number()
@@ -193,7 +205,10 @@ export type ConsumerSettings = z.infer<typeof consumerSettingsSchema>;
 const layersSchema = z.object({ spatial: z.number().int(), temporal: z.number().int().optional() });
 export const consumerViewSchema = z.object({
   trackId: z.string(),
-  consumerId: z.string().nullable().describe('Null while the track is on its way'),
+  consumerId: z
+    .string()
+    .nullable()
+    .describe('Null while the track is on its way: the choice is kept, and holds once it comes'),
   paused: z.boolean().describe('By this call; whether the track itself is muted is in `tracks`'),
   preferredLayers: layersSchema.nullable(),
   currentLayers: layersSchema.nullable().describe('What is sent now; null if nothing, or if there are no layers'),

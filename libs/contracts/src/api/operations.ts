@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { roomIdSchema, trackIdSchema, userIdSchema } from '../identifiers.ts';
-import { sdpErrorCodes, type ErrorCode, type SdpErrorCode } from '../problem.ts';
+import type { ErrorCode, SdpErrorCode } from '../problem.ts';
 import { eventListSchema, listEventsQuerySchema } from './events.ts';
 import {
   consumerSettingsSchema,
@@ -63,9 +63,46 @@ const commonErrors: readonly ErrorCode[] = [
 /** Codes every call with a body may answer with. */
 const bodyErrors: readonly ErrorCode[] = ['invalid_json', 'body_too_large', 'unsupported_media_type'];
 
-const sdpErrors: readonly SdpErrorCode[] = Object.keys(sdpErrorCodes).filter(
-  (code): code is SdpErrorCode => code in sdpErrorCodes,
-);
+/** A call that reads SDP, be it only a `capabilitiesSdp`. */
+const readErrors = [
+  'malformed_sdp',
+  'sdp_too_large',
+  'bad_mid',
+  'pt_collision',
+] as const satisfies readonly SdpErrorCode[];
+const connectionErrors = [
+  'bundle_required',
+  'rtcp_mux_required',
+  'missing_ice',
+  'bad_setup',
+  'missing_fingerprint',
+  'bad_fingerprint',
+  'dtls_required',
+  'dtls_fingerprint_changed',
+] as const satisfies readonly SdpErrorCode[];
+/** A call with the offer of a publishing PeerConnection. */
+const offerErrors = [
+  ...readErrors,
+  ...connectionErrors,
+  'invalid_identifier',
+  'plan_b_unsupported',
+  'unroutable_media',
+  'mline_count_shrunk',
+  'mline_mismatch',
+  'unknown_track_mid',
+  'missing_track',
+  'duplicate_source',
+  'track_changed',
+  'stale_offer',
+] as const satisfies readonly SdpErrorCode[];
+/** A call with the answer to an offer of ours. */
+const answerErrors = [
+  ...readErrors,
+  ...connectionErrors,
+  'stale_negotiation',
+  'no_negotiation',
+  'answer_mismatch',
+] as const satisfies readonly SdpErrorCode[];
 /** A call that reaches a session on its node. */
 const sessionErrors = [
   'room_not_found',
@@ -149,7 +186,7 @@ const table = {
       'no_capacity',
       'node_unavailable',
       'draining',
-      ...sdpErrors,
+      ...offerErrors,
     ],
   },
   resumeUser: {
@@ -163,7 +200,7 @@ const table = {
     query: none,
     body: resumeRequestSchema,
     answers: { 200: joinResultSchema },
-    errors: [...sessionErrors, 'not_permitted', 'negotiation_in_progress', ...sdpErrors],
+    errors: [...sessionErrors, 'not_permitted', 'negotiation_in_progress', ...offerErrors],
   },
   getUser: {
     method: 'get',
@@ -198,18 +235,20 @@ const table = {
     query: sessionQuerySchema,
     body: publishRequestSchema,
     answers: { 200: publishResultSchema },
-    errors: [...sessionErrors, 'not_permitted', 'negotiation_in_progress', ...sdpErrors],
+    errors: [...sessionErrors, 'not_permitted', 'negotiation_in_progress', ...offerErrors],
   },
   subscribe: {
     method: 'post',
     path: '/v1/rooms/{roomId}/users/{userId}/subscribe',
     tag: 'Media',
     summary: 'Change what a user receives',
+    description:
+      'Adds and removes tracks, whatever `subscribe` of the join said. `offer` carries the change; it is null if nothing changed, or if an earlier offer still waits for its answer: then the change comes as `next` with that answer. A track that its client cannot receive is told by the event `consumer.failed`.',
     params: userParams,
     query: sessionQuerySchema,
     body: subscribeRequestSchema,
     answers: { 200: subscribeResultSchema },
-    errors: [...sessionErrors, 'not_permitted', 'subscribe_disabled', 'track_not_found', 'no_common_codec'],
+    errors: [...sessionErrors, 'subscribe_disabled', 'track_not_found'],
   },
   getSubscribeOffer: {
     method: 'get',
@@ -233,7 +272,7 @@ const table = {
     query: sessionQuerySchema,
     body: subscribeAnswerRequestSchema,
     answers: { 200: subscribeAnswerResultSchema },
-    errors: [...sessionErrors, 'subscribe_disabled', ...sdpErrors],
+    errors: [...sessionErrors, 'subscribe_disabled', ...answerErrors],
   },
   restartSubscribe: {
     method: 'post',
@@ -246,7 +285,7 @@ const table = {
     query: sessionQuerySchema,
     body: noBody,
     answers: { 200: subscribeOfferSchema },
-    errors: [...sessionErrors, 'subscribe_disabled'],
+    errors: [...sessionErrors, 'subscribe_disabled', 'negotiation_in_progress'],
   },
   patchConsumer: {
     method: 'patch',
@@ -254,7 +293,7 @@ const table = {
     tag: 'Media',
     summary: 'Choose how a user receives one track: pause, layers, priority',
     description:
-      'Takes effect at once, without SDP. Fields left out stay as they are; an empty object only reads. Layers that the track does not have are taken as its highest.',
+      'Takes effect at once, without SDP. Fields left out stay as they are; an empty object only reads. Layers that the track does not have are taken as its highest; of audio they are ignored. `consumerId` is null while the track is on its way: what was chosen is kept, and holds once it comes.',
     params: consumerParams,
     query: sessionQuerySchema,
     body: consumerSettingsSchema,

@@ -18,7 +18,9 @@ export const roomSpecSchema = z.strictObject({
     .min(0)
     .max(3600)
     .default(30)
-    .describe('How long a user whose media is gone is waited for before `user.left {connection_lost}`.'),
+    .describe(
+      'How long a user whose media is gone is waited for before `user.left {connection_lost}`. A user who got SDP from us and never connects leaves after 60 s, whatever this says.',
+    ),
   onSecondDevice: z
     .enum(['replace', 'refuse', 'allow'])
     .default('replace')

@@ -4,8 +4,11 @@ import { publishRequestSchema, publishResultSchema, sdpSchema, subscribeOfferSch
 import { roomSpecSchema } from './room-spec.ts';
 
 export const permissionsSchema = z.strictObject({
-  publish: z.boolean().default(true),
-  subscribe: z.boolean().default(true),
+  publish: z.boolean().default(true).describe('Whether the user may send; if not, `publish` is `not_permitted`'),
+  subscribe: z
+    .boolean()
+    .default(true)
+    .describe('Whether the user may receive; if not, there is no `subscribe` offer, and `subscribe` is refused'),
 });
 export type Permissions = z.infer<typeof permissionsSchema>;
 

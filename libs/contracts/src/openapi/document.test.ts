@@ -2,9 +2,9 @@ import { z } from 'zod';
 import { describe, expect, it } from 'vitest';
 import { eventSchema, factDataSchemas, signalDataSchemas, webhookBodySchema } from '../api/events.ts';
 import { hasBody, operationErrors, operationIds, operations } from '../api/operations.ts';
-import { errorCodes } from '../problem.ts';
+import { errorCodes, sdpErrorCodes } from '../problem.ts';
 import { openApiDocument } from './document.ts';
-import { errorsHtml, errorsMarkdown } from './errors-page.ts';
+import { errorsHtml, errorsMarkdown, partialCodes } from './errors-page.ts';
 import { examples, factsExample, signalExample } from './examples.ts';
 
 const mediaSchema = z.record(
@@ -114,5 +114,17 @@ it('the pages of error codes have an anchor for every code an answer may carry',
   for (const code of new Set(operationIds.flatMap((id) => operationErrors(id)))) {
     expect(errorsHtml()).toContain(`id="${code}"`);
     expect(errorsMarkdown()).toContain(`id="${code}"`);
+  }
+});
+
+it('every code about SDP either refuses a call or a part of it, and the pages say which', () => {
+  const refusing = new Set(operationIds.flatMap((id) => operationErrors(id)));
+  const isPartial = (code: string) => code in partialCodes;
+  expect([...refusing].filter(isPartial)).toEqual([]);
+  expect(Object.keys(sdpErrorCodes).filter((code) => !isPartial(code) && !new Set<string>(refusing).has(code))).toEqual(
+    [],
+  );
+  for (const code of Object.keys(sdpErrorCodes)) {
+    expect(errorsMarkdown().match(new RegExp(`^.*\`${code}\`.*$`, 'm'))?.[0]).not.toContain('any call');
   }
 });

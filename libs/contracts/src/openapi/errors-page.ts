@@ -1,5 +1,5 @@
 import { operationErrors, operationIds } from '../api/operations.ts';
-import { errorCodes, isErrorCode, type ErrorCode } from '../problem.ts';
+import { errorCodes, isErrorCode, type ErrorCode, type SdpErrorCode } from '../problem.ts';
 
 interface Row {
   readonly code: ErrorCode;
@@ -17,7 +17,19 @@ const internal: ReadonlySet<ErrorCode> = new Set([
   'deadline_exceeded',
   'unknown_command',
   'room_not_hosted',
+  'no_pipe',
 ]);
+
+/** Codes that refuse one media section or track, not the call that brings it; by where they stand in their place. */
+export const partialCodes = {
+  no_common_codec: 'no call: `sections` of publish and of answerSubscribe, event `consumer.failed`',
+  scalability_unsupported: 'no call: `sections` of publish',
+  data_on_pub_unsupported: 'no call: `sections` of publish',
+  client_rejected: 'no call: `sections` of answerSubscribe, event `consumer.failed`',
+  remap_unsupported: 'no call: `sections` of answerSubscribe, event `consumer.failed`',
+  data_unsupported: 'no call: `sections` of answerSubscribe',
+  too_many_sections: 'no call: event `consumer.failed`',
+} as const satisfies Partial<Record<SdpErrorCode, string>>;
 
 function rows(): Row[] {
   return Object.keys(errorCodes)
@@ -31,7 +43,10 @@ function rows(): Row[] {
     .sort((a, b) => a.status - b.status || a.code.localeCompare(b.code));
 }
 
-const who = ({ calls }: Row): string => (calls.length === 0 ? 'any call' : calls.join(', '));
+function who({ code, calls }: Row): string {
+  if (calls.length > 0) return calls.join(', ');
+  return new Map<string, string>(Object.entries(partialCodes)).get(code) ?? 'any call';
+}
 const again = ({ retryable }: Row): string => (retryable ? 'yes' : 'no');
 
 /** `docs/api/errors.md` */
@@ -45,6 +60,8 @@ export function errorsMarkdown(): string {
     '',
     'Every answer that is not 2xx is `application/problem+json` with one of these in `code`. A client should decide by `code` (and by `retryable` for codes it does not know), never by `title` or `detail`.',
     '',
+    'Cause and remedy of each code about SDP: [NEGOTIATION.md](../../libs/sdp/NEGOTIATION.md#errors). For the SDP at hand, with the line that is meant: `npm run sdp -- explain offer.sdp`.',
+    '',
     '| Code | Status | Same request may succeed later | Meaning | Calls |',
     '| --- | --- | --- | --- | --- |',
     ...lines,
@@ -56,7 +73,7 @@ export function errorsMarkdown(): string {
 export function errorsHtml(): string {
   const cells = rows().map(
     (row) =>
-      `<tr id="${row.code}"><td><code>${row.code}</code></td><td>${row.status}</td><td>${again(row)}</td><td>${row.title}</td><td>${who(row)}</td></tr>`,
+      `<tr id="${row.code}"><td><code>${row.code}</code></td><td>${row.status}</td><td>${again(row)}</td><td>${row.title}</td><td>${who(row).replaceAll('`', '')}</td></tr>`,
   );
   return `<!doctype html>
 <html lang="en">
@@ -70,6 +87,7 @@ export function errorsHtml(): string {
 <body>
 <h1>Error codes</h1>
 <p>Every answer that is not 2xx is <code>application/problem+json</code> with one of these in <code>code</code>. <a href="/docs/">All calls</a></p>
+<p>Cause and remedy of each code about SDP: <code>libs/sdp/NEGOTIATION.md</code> of the server's repository, under "Errors". For the SDP at hand, with the line that is meant: <code>npm run sdp -- explain offer.sdp</code> there.</p>
 <table>
 <thead><tr><th>Code</th><th>Status</th><th>Retryable</th><th>Meaning</th><th>Calls</th></tr></thead>
 <tbody>
