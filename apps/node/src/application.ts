@@ -76,7 +76,7 @@ export class Application {
         user.signaling.subscribing.patchConsumer(trackId, request),
       ),
     'session.patchTrack': ({ roomSessionId, sessionId, trackId, ...request }, fence) =>
-      this.#onUser(roomSessionId, sessionId, fence, (user) => user.muteTrack(trackId, request)),
+      this.#onUser(roomSessionId, sessionId, fence, (user) => user.signaling.muteTrack(trackId, request)),
     'session.close': async ({ roomSessionId, sessionId, reason }, fence) => {
       const user = this.#user(roomSessionId, sessionId, fence);
       user.close(reason);

@@ -9,6 +9,7 @@ import {
   profileOf,
   producerClosed,
   type ApplyPlan,
+  type ClientProfile,
   type NegotiationContext,
   type PubAction,
   type PublishAnswer,
@@ -45,17 +46,18 @@ export class Publishing {
    * Decides what an offer means. The `generation` of a new PeerConnection's offer (`reset`) says nothing and is not
    * looked at.
    *
+   * @param chosen what the caller says of the client; null: its SDP shows it
    * @returns what carries the decision out
    * @throws SdpError, ProblemError; then nothing has changed
    */
-  prepare({ sdp, tracks, generation, reset }: PublishRequest): () => Promise<PublishResult> {
+  prepare(
+    { sdp, tracks, generation, reset }: PublishRequest,
+    chosen: ClientProfile | null,
+  ): () => Promise<PublishResult> {
     if (!this.#user.session.permissions.publish) throw new ProblemError('not_permitted', 'the user may not publish');
     const known = this.#state.generation;
     if (!reset && generation !== undefined && generation !== known) {
-      throw new ProblemError(
-        'stale_offer',
-        `the offer is of generation ${generation}, the current one is ${known}`,
-      );
+      throw new ProblemError('stale_offer', `the offer is of generation ${generation}, the current one is ${known}`);
     }
     const input = { ...this.#context, sdp, tracks };
     // The answer to a reset may have been lost: the same offer again is not of one more PeerConnection.
@@ -63,12 +65,14 @@ export class Publishing {
     const plan = planPublish(anew ? createPubState(known + 1) : this.#state, input);
     if (plan.type === 'replay') return () => Promise.resolve(this.#result(plan.sdp, plan.sections));
     for (const { code, mid } of plan.warnings) this.#log.info({ code, mid }, 'publish offer taken with a warning');
+    const options = { data: false, checksConsent: (chosen ?? profileOf(plan.document)).checksConsent };
     return async () => {
       if (anew) {
-        await this.#user.replaceTransport('publish', transportOptions(plan));
+        // First, so that whatever fails leaves a negotiation that has not begun.
         this.#beginAnew();
+        await this.#user.replaceTransport('publish', options);
       }
-      return this.#apply(plan);
+      return this.#apply(plan, options);
     };
   }
 
@@ -83,9 +87,9 @@ export class Publishing {
     this.#sdpSessionId = randomSdpSessionId();
   }
 
-  async #apply(plan: ApplyPlan): Promise<PublishResult> {
+  async #apply(plan: ApplyPlan, options: TransportOptions): Promise<PublishResult> {
     this.#closedMeanwhile = [];
-    let transport = await this.#user.transport('publish', transportOptions(plan));
+    let transport = await this.#user.transport('publish', options);
     const producerIds = new Map<string, string>();
     const done: PubAction[] = [];
     try {
@@ -98,7 +102,7 @@ export class Publishing {
             await transport.restartIce();
             break;
           case 'replaceTransport':
-            transport = await this.#user.replaceTransport('publish', transportOptions(plan));
+            transport = await this.#user.replaceTransport('publish', options);
             break;
           case 'produce':
             producerIds.set(action.mid, await this.#user.produce(transport, action));
@@ -150,8 +154,3 @@ export class Publishing {
 export function randomSdpSessionId(): string {
   return randomInt(1, 2 ** 47).toString();
 }
-
-const transportOptions = ({ document }: ApplyPlan): TransportOptions => ({
-  data: false,
-  checksConsent: profileOf(document).checksConsent,
-});

@@ -3,12 +3,14 @@ import {
   ProblemError,
   type ControlParams,
   type ControlResult,
+  type PatchTrackRequest,
   type PublishRequest,
   type PublishResult,
   type ResumeRequest,
   type SubscribeAnswerRequest,
   type SubscribeAnswerResult,
   type SubscribeOffer,
+  type TrackState,
 } from '@mediaserver/contracts';
 import { pause, SerialQueue } from '@mediaserver/lifecycle';
 import type { Logger, NodeMetrics } from '@mediaserver/telemetry';
@@ -46,9 +48,10 @@ export class SignalingSession {
   /** @throws SdpError, ProblemError */
   join({ publish, capabilitiesSdp, clientProfile, data }: ControlParams<'session.create'>): Promise<Negotiated> {
     return this.#inTurn(async () => {
-      const client = this.subscribing.readClient(capabilitiesSdp, clientProfile);
+      const client = this.subscribing.readClient({ capabilitiesSdp, ...shownBy(publish) }, clientProfile);
       // A first PeerConnection has none before it.
-      const apply = publish && this.publishing.prepare({ sdp: publish.sdp, tracks: publish.tracks, reset: false });
+      const apply =
+        publish && this.publishing.prepare({ sdp: publish.sdp, tracks: publish.tracks, reset: false }, client.chosen);
       this.subscribing.start(client, data);
       return { publish: (await apply?.()) ?? null, subscribe: await this.subscribing.firstOffer() };
     });
@@ -57,7 +60,8 @@ export class SignalingSession {
   /** @throws SdpError or ProblemError; then nothing has changed. */
   publish(request: PublishRequest): Promise<PublishResult> {
     return this.#inTurn(async () => {
-      const apply = this.publishing.prepare(request);
+      const { chosen } = this.subscribing.readClient({});
+      const apply = this.publishing.prepare(request, chosen);
       this.#user.awaitConnection();
       return apply();
     });
@@ -70,8 +74,8 @@ export class SignalingSession {
    */
   resume({ reset, publish, capabilitiesSdp, clientProfile }: Omit<ResumeRequest, 'sessionId'>): Promise<Negotiated> {
     return this.#inTurn(async () => {
-      const client = this.subscribing.readClient(capabilitiesSdp, clientProfile);
-      const apply = publish && this.publishing.prepare({ ...publish, reset: reset === 'all' });
+      const client = this.subscribing.readClient({ capabilitiesSdp, ...shownBy(publish) }, clientProfile);
+      const apply = publish && this.publishing.prepare({ ...publish, reset: reset === 'all' }, client.chosen);
       this.#user.awaitConnection();
       if (!apply && reset === 'all') await this.publishing.reset();
       return { publish: (await apply?.()) ?? null, subscribe: await this.subscribing.renew(client, reset) };
@@ -81,12 +85,17 @@ export class SignalingSession {
   /** @throws ProblemError `subscribe_disabled` */
   restartSubscribe(): Promise<SubscribeOffer> {
     return this.#inTurn(async () => {
-      const client = this.subscribing.readClient(undefined, undefined);
+      const client = this.subscribing.readClient({});
       this.#user.awaitConnection();
       const offer = await this.subscribing.renew(client, 'ice');
       if (!offer) throw new ProblemError('subscribe_disabled');
       return offer;
     });
+  }
+
+  /** Between publishing and resuming, so that a track that is being made anew is not missed. */
+  muteTrack(trackId: string, request: PatchTrackRequest): Promise<TrackState> {
+    return this.#turns.run(() => this.#user.muteTrack(trackId, request));
   }
 
   /** @throws SdpError or ProblemError; then nothing has changed. */
@@ -102,12 +111,13 @@ export class SignalingSession {
       turn = 'running';
       return this.#counted(work);
     });
-    const late = pause(TURN_WAIT_MS).then(() => {
+    const settled = new AbortController();
+    const late = pause(TURN_WAIT_MS, settled.signal).then(() => {
       if (turn !== 'waiting') return result;
       turn = 'late';
       throw new ProblemError('negotiation_in_progress');
     });
-    return Promise.race([result, late]);
+    return Promise.race([result, late]).finally(() => settled.abort());
   }
 
   async #counted<T>(work: () => Promise<T>): Promise<T> {
@@ -124,4 +134,9 @@ export class SignalingSession {
     this.subscribing.close();
     this.#turns.close();
   }
+}
+
+/** An offer to publish shows whose SDP it is. */
+function shownBy(publish: { readonly sdp: string } | undefined): { readonly publishSdp?: string } {
+  return publish ? { publishSdp: publish.sdp } : {};
 }

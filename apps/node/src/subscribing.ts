@@ -52,6 +52,8 @@ const RETRY_MS = 1_000;
 /** An unanswered offer is pushed once more after this, and counts as stalled after that, ms. */
 const REPUSH_AFTER_MS = 10_000;
 const STALLED_AFTER_MS = 30_000;
+/** What a client without feedback receives is looked after so often, ms: a packet or a request may have been lost. */
+const UNASKED_MS = 3_000;
 /** Choices of so many tracks are kept, also while those are absent. */
 const KEPT_CHOICES = 256;
 /** An offer that is full is begun anew, on another PeerConnection, if so many of its sections are done with. */
@@ -106,6 +108,8 @@ export class Subscribing {
   /** Whether the session shall have data channels. */
   #data = false;
   #sdpSessionId = randomSdpSessionId();
+  /** The transport that `connect()` was called on. */
+  #connected: WebRtcTransport | null = null;
   readonly #subscriptions = new Map<string, Subscription>();
   /** Tracks on their way; none of these promises rejects. */
   readonly #acquiring = new Set<Promise<void>>();
@@ -114,6 +118,7 @@ export class Subscribing {
   readonly #settings = new Map<string, ConsumerSettings>();
   #offerTimer: { readonly timer: NodeJS.Timeout; readonly urgency: 'now' | 'later' } | null = null;
   #answerTimer: NodeJS.Timeout | null = null;
+  #unaskedTimer: NodeJS.Timeout | null = null;
   /** Calls that wait for what goes into the offer they will answer with. */
   #collecting = 0;
   #closed = false;
@@ -130,15 +135,20 @@ export class Subscribing {
   /**
    * What is known of a client from what it sends. What it leaves out is as it was.
    *
+   * @param told `capabilitiesSdp` shows both; an offer to publish shows what the client needs, but not its decoders
    * @param name chosen by the caller; otherwise the SDP shows it
    * @throws SdpError; nothing has changed in any case
    */
-  readClient(capabilitiesSdp: string | undefined, name: ClientProfileName | undefined): SubscriberClient {
+  readClient(
+    { capabilitiesSdp, publishSdp }: { readonly capabilitiesSdp?: string | undefined; readonly publishSdp?: string },
+    name?: ClientProfileName,
+  ): SubscriberClient {
     const chosen = name === undefined ? this.#client.chosen : clientProfiles[name];
     if (capabilitiesSdp === undefined) {
       // An answer may have told it since.
       const capabilities = this.#client.capabilities ?? this.#state?.capabilities ?? null;
-      return { capabilities, profile: chosen ?? this.#client.profile ?? this.#state?.profile ?? null, chosen };
+      const shown = publishSdp === undefined ? null : clientProfile(publishSdp);
+      return { capabilities, profile: chosen ?? this.#client.profile ?? this.#state?.profile ?? shown, chosen };
     }
     const capabilities = deviceCapabilities(capabilitiesSdp, this.#context);
     return { capabilities, profile: chosen ?? clientProfile(capabilitiesSdp), chosen };
@@ -202,12 +212,17 @@ export class Subscribing {
 
   /** Runs in the queue. Another PeerConnection, with the same tracks under new consumers. */
   async #replace(generation: number): Promise<void> {
-    await this.#user.replaceTransport('subscribe', this.#transportOptions);
+    if (this.#offerTimer) clearTimeout(this.#offerTimer.timer);
+    this.#offerTimer = null;
+    this.#client = this.readClient({});
+    // First, so that whatever fails leaves a negotiation that has not begun, and not one on a transport that is gone.
     this.#state = this.#newState(generation);
     this.#sdpSessionId = randomSdpSessionId();
     for (const subscription of this.#subscriptions.values()) {
-      subscription.consumer = null;
-      subscription.taken = false;
+      Object.assign(subscription, { consumer: null, taken: false, crowdedOut: false });
+    }
+    await this.#user.replaceTransport('subscribe', this.#transportOptions);
+    for (const subscription of this.#subscriptions.values()) {
       // The new client may take what the one before could not.
       if (subscription.failed) this.#drop(subscription);
       else if (subscription.release) this.#keep(this.#orRetry(subscription, () => this.#consumeInTurn(subscription)));
@@ -234,7 +249,7 @@ export class Subscribing {
     this.#forgetAbsent();
     this.#state ??= this.#newState(1);
     this.tracksChanged();
-    return this.#collectOffer();
+    return this.firstOffer();
   }
 
   /** A room may live for weeks: what was chosen of tracks long gone does not pile up. */
@@ -405,7 +420,7 @@ export class Subscribing {
   /** Choices for one track, in effect as soon as it is received. @throws ProblemError */
   patchConsumer(trackId: string, change: ConsumerSettings): Promise<ConsumerView> {
     return this.#queue.run(async () => {
-      if (!this.#state) throw new ProblemError('subscribe_disabled');
+      if (!this.#user.session.permissions.subscribe) throw new ProblemError('subscribe_disabled');
       if (!this.#room.tracks().some((track) => track.trackId === trackId)) throw new ProblemError('track_not_found');
       const settings = { ...this.#settings.get(trackId), ...change };
       this.#settings.set(trackId, settings);
@@ -442,10 +457,10 @@ export class Subscribing {
     return this.#user.transport('subscribe', this.#transportOptions);
   }
 
-  /** Of a client that has shown nothing of itself yet, it is taken that it does as most do. */
+  /** Of a client that has shown nothing of itself yet, nothing is expected: it would be lost for it. */
   get #transportOptions(): TransportOptions {
     const profile = this.#client.profile ?? this.#state?.profile;
-    return { data: this.#data, checksConsent: profile?.checksConsent ?? true };
+    return { data: this.#data, checksConsent: profile?.checksConsent ?? false };
   }
 
   /** Something new to receive goes out soon; one timer, and the earlier of two times wins. */
@@ -466,10 +481,24 @@ export class Subscribing {
     this.#offerTimer = { timer, urgency };
   }
 
+  /** For a client that does not ask for key frames and layers by its feedback. */
+  #lookAfter(): void {
+    const profile = this.#client.profile ?? this.#state?.profile;
+    if (this.#unaskedTimer || (profile?.givesFeedback ?? true)) return;
+    this.#unaskedTimer = setInterval(() => {
+      for (const { consumer } of this.#subscriptions.values()) {
+        if (consumer?.kind !== 'video' || consumer.paused || consumer.producerPaused) continue;
+        void this.#change(() => unlessClosed(consumer, () => refresh(consumer)));
+      }
+    }, UNASKED_MS);
+    this.#unaskedTimer.unref();
+  }
+
   /** A new offer if there is something to tell and none is outstanding. */
   async #makeOffer(): Promise<SubscribeOffer | null> {
     if (!this.#state || this.#closed || !needsOffer(this.#state)) return null;
     const transport = await this.#transport();
+    if (this.#closed) return null;
     const { state, offer } = createOffer(this.#state, {
       ...this.#context,
       transport: this.#user.describe(transport),
@@ -517,7 +546,9 @@ export class Subscribing {
     for (const action of applied.actions) {
       switch (action.type) {
         case 'connect':
-          await transport.connect({ dtlsParameters: action.dtlsParameters });
+          // An answer that failed half-way comes again; connecting cannot be repeated.
+          if (this.#connected !== transport) await transport.connect({ dtlsParameters: action.dtlsParameters });
+          this.#connected = transport;
           break;
         case 'openData':
           await this.#user.openData(transport);
@@ -540,10 +571,12 @@ export class Subscribing {
       }
     }
     this.#state = applied.state;
+    this.#lookAfter();
     // What waited for the device's capabilities, or for room; those still on their way are consumed when they arrive.
     const waiting = [...this.#subscriptions.values()].filter(({ release, consumer }) => release && !consumer);
     for (const subscription of waiting) await this.#orRetry(subscription, () => this.#consume(subscription));
-    const next = await this.#makeOffer();
+    // The response to this very answer may have been lost, and the offer with it.
+    const next = (await this.#makeOffer()) ?? this.outstandingOffer();
     return {
       next,
       sections: applied.sections.map(({ mid, status, code, trackId }) => ({ mid, status, code, trackId })),
@@ -580,6 +613,7 @@ export class Subscribing {
     this.#closed = true;
     if (this.#offerTimer) clearTimeout(this.#offerTimer.timer);
     if (this.#answerTimer) clearTimeout(this.#answerTimer);
+    if (this.#unaskedTimer) clearInterval(this.#unaskedTimer);
     for (const subscription of this.#subscriptions.values()) {
       subscription.dropped = true;
       subscription.release?.();
@@ -600,6 +634,12 @@ async function applySettings(consumer: Consumer, { preferredLayers, priority }: 
     );
   }
   if (priority !== undefined) await consumer.setPriority(priority);
+}
+
+/** mediasoup chooses the layer again when a client's bandwidth changes, or when told. */
+async function refresh(consumer: Consumer): Promise<void> {
+  if (consumer.preferredLayers) await consumer.setPreferredLayers(consumer.preferredLayers);
+  await consumer.requestKeyFrame();
 }
 
 function viewOf(layers: Consumer['currentLayers']): ConsumerView['currentLayers'] {

@@ -68,7 +68,7 @@ export const errorCodes = {
   room_full: entry(409, 'The room has reached maxUsers'),
   events_expired: entry(410, 'Events after this seq are no longer kept'),
   stale_session: entry(409, 'The call names a session that is not current'),
-  negotiation_in_progress: entry(409, 'Another publish of this session is being applied', true),
+  negotiation_in_progress: entry(409, 'Another call of this session is being carried out', true),
   subscribe_disabled: entry(409, 'The session does not subscribe'),
   no_capacity: entry(503, 'No node can take this', true),
   node_unavailable: entry(503, 'The node of this room does not answer', true),

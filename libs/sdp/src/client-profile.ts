@@ -14,11 +14,22 @@ export interface ClientProfile {
    * (RFC 8445 §11), as libnice does, silence says nothing: it must not count as lost.
    */
   readonly checksConsent: boolean;
+  /**
+   * Asks for a key frame when nothing decodes (RFC 4585 §6.3.1) and tells its bandwidth. For webrtcbin, which does
+   * neither by default, both are done unasked.
+   */
+  readonly givesFeedback: boolean;
 }
 
 export const clientProfiles: Readonly<Record<ClientProfileName, ClientProfile>> = {
-  standard: { name: 'standard', recyclesSections: true, restartsIce: true, checksConsent: true },
-  grow: { name: 'grow', recyclesSections: false, restartsIce: false, checksConsent: false },
+  standard: {
+    name: 'standard',
+    recyclesSections: true,
+    restartsIce: true,
+    checksConsent: true,
+    givesFeedback: true,
+  },
+  grow: { name: 'grow', recyclesSections: false, restartsIce: false, checksConsent: false, givesFeedback: false },
 };
 
 /**

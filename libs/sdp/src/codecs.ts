@@ -57,31 +57,42 @@ export function routerRtxOf(router: RtpCapabilities, payloadType: number): RtpCo
   return (router.codecs ?? []).find((codec) => isRtx(codec) && codec.parameters?.['apt'] === payloadType);
 }
 
-/** The codecs a section and the room have in common, in the order the client wrote them (RFC 8829 §5.3.1). */
+/**
+ * The codecs a section and the room have in common. Found one by one: most sections need no more than their first.
+ *
+ * @param allowed looked at anew for each codec
+ * @param payloadTypes in the order they are tried; usually that of the client (RFC 8829 §5.3.1)
+ */
 export function* commonCodecs(
   section: SdpMedia,
   kind: MediaKind,
   allowed: readonly RtpCodecCapability[],
+  payloadTypes: readonly number[] = section.payloadTypes,
 ): Generator<CommonCodec> {
-  for (const payloadType of section.payloadTypes) {
+  let repairs: ReadonlyMap<unknown, number> | undefined;
+  for (const payloadType of payloadTypes) {
     const codec = offeredCodec(section, kind, payloadType);
     if (!codec || isRtx(codec)) continue;
     const match = matchRouterCodec(codec, allowed);
     if (!match) continue;
+    repairs ??= rtxPayloadTypes(section, kind);
     yield {
       ...match,
       payloadType,
       codec: { ...codec, parameters: match.parameters },
-      rtxPayloadType: rtxPayloadTypeOf(section, kind, payloadType),
+      rtxPayloadType: repairs.get(payloadType),
     };
   }
 }
 
-/** RFC 4588 §8.1: `apt` names the payload type that is repaired. */
-function rtxPayloadTypeOf(section: SdpMedia, kind: MediaKind, payloadType: number): number | undefined {
-  return section.payloadTypes.find((candidate) => {
-    const rtpmap = section.rtpmaps.get(candidate);
-    if (rtpmap?.name.toLowerCase() !== 'rtx' || kind !== 'video') return false;
-    return parseFmtp(section.fmtps.get(candidate) ?? '')['apt'] === payloadType;
-  });
+/** RTX payload types by the payload type they repair (RFC 4588 §8.1: `apt`); of several the first. */
+function rtxPayloadTypes(section: SdpMedia, kind: MediaKind): ReadonlyMap<unknown, number> {
+  const repairs = new Map<unknown, number>();
+  if (kind !== 'video') return repairs;
+  for (const payloadType of section.payloadTypes) {
+    if (section.rtpmaps.get(payloadType)?.name.toLowerCase() !== 'rtx') continue;
+    const { apt } = parseFmtp(section.fmtps.get(payloadType) ?? '');
+    if (apt !== undefined && !repairs.has(apt)) repairs.set(apt, payloadType);
+  }
+  return repairs;
 }

@@ -48,10 +48,12 @@ function receivableCodecs(
   context: NegotiationContext,
 ): RtpCodecCapability[] {
   const allowed = allowedRouterCodecs(context.routerRtpCapabilities, kind, context.codecs);
+  // Those still looked for: what was found is not compared again, however often a client names it.
+  const missing = [...allowed];
   const receivable = new Map<RtpCodecCapability, { feedback: RtpCodecCapability['rtcpFeedback']; rtx: boolean }>();
   for (const section of sections) {
-    for (const { routerCodec, payloadType, rtxPayloadType } of commonCodecs(section, kind, allowed)) {
-      if (receivable.has(routerCodec)) continue;
+    for (const { routerCodec, payloadType, rtxPayloadType } of commonCodecs(section, kind, missing)) {
+      missing.splice(missing.indexOf(routerCodec), 1);
       const feedback = commonFeedback(section.feedback, payloadType, routerCodec.rtcpFeedback ?? []);
       receivable.set(routerCodec, { feedback, rtx: rtxPayloadType !== undefined });
     }

@@ -221,7 +221,7 @@ class AttributeReader {
     }
     return {
       index,
-      kind,
+      kind: detached(kind),
       // `<port>/<number of ports>` is not used by WebRTC.
       port: integer(port, 65_535, 'port'),
       protocol,

@@ -62,7 +62,8 @@ export function abandonPublish(plan: ApplyPlan, done: readonly PubAction[]): Pub
 function afterAction(sections: readonly PubSection[], action: ProducerAction): readonly PubSection[] {
   return sections.map((section) => {
     if (section.phase !== 'live' || section.producerId !== action.producerId) return section;
-    if (action.type === 'closeProducer') return { phase: 'idle', mid: section.mid, kind: section.kind };
+    const { mid, kind, track } = section;
+    if (action.type === 'closeProducer') return { phase: 'idle', mid, kind, track };
     return { ...section, paused: action.type === 'pauseProducer' };
   });
 }
@@ -71,10 +72,11 @@ function withProducer(section: PubSection, producerIds: PublishOutcome['producer
   if (section.phase !== 'live' || section.producerId !== '') return section;
   const producerId = producerIds.get(section.mid);
   if (producerId === undefined) throw new TypeError(`No producer id for mid ${section.mid}`);
-  return { ...section, producerId };
+  // What the state keeps must not keep all of the client's text: a part of a string is a view of the whole.
+  return { ...section, producerId, rtpParameters: structuredClone(section.rtpParameters) };
 }
 
-function resultOf({ section, status, code }: SectionPlan, next: PubSection): PubSectionResult {
+function resultOf({ section, source, status, code }: SectionPlan, next: PubSection): PubSectionResult {
   const live = next.phase === 'live' ? next : null;
   return {
     mid: section.mid ?? '',
@@ -82,7 +84,7 @@ function resultOf({ section, status, code }: SectionPlan, next: PubSection): Pub
     code,
     producerId: live?.producerId ?? null,
     kind: section.kind,
-    source: live?.track.source ?? null,
+    source,
   };
 }
 

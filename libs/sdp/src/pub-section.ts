@@ -44,6 +44,8 @@ export interface SectionAnswer {
 
 export interface SectionPlan {
   readonly section: SdpMedia;
+  /** Of its track, as told now or before. */
+  readonly source: string | null;
   /** A live section that is produced now has an empty producer id until `completePublish`. */
   readonly next: PubSection;
   readonly status: PubSectionStatus;
@@ -59,7 +61,8 @@ export function planSection(told: SectionInput): SectionPlan {
   if (!live) return stopped(told);
   const mid = requireMid(section);
   const known = before?.phase === 'live' && before.mid === mid ? before : undefined;
-  const input = { ...told, track: told.track ?? known?.track };
+  const remembered = before && 'track' in before && before.mid === mid ? before.track : undefined;
+  const input = { ...told, track: told.track ?? remembered };
   if (!isRtpKind(section.kind))
     return rejected(input, section.kind === 'application' ? 'data_on_pub_unsupported' : 'no_common_codec');
 
@@ -77,7 +80,7 @@ export function planSection(told: SectionInput): SectionPlan {
 
 /**
  * The codec asked for by name, if the section has it. Otherwise one once chosen stays while its payload type does;
- * else the client's first (RFC 3264 §8.3.2).
+ * else the client's first (RFC 3264 §8.3.2). One that could only be seen frozen is taken if there is no other.
  */
 function chooseCodec(
   { section, context, track }: SectionInput,
@@ -86,17 +89,18 @@ function chooseCodec(
 ): CommonCodec | undefined {
   const allowed = allowedRouterCodecs(context.routerRtpCapabilities, kind, context.codecs);
   const chosen = known?.rtpParameters.codecs[0]?.payloadType;
-  const wanted = track?.codec && `${kind}/${track.codec}`.toLowerCase();
-  // Generated one by one: most sections need no more than their first.
-  let best: { readonly codec: CommonCodec; readonly rank: number } | undefined;
-  for (const codec of commonCodecs(section, kind, allowed)) {
-    const isWanted = wanted === undefined || codec.codec.mimeType.toLowerCase() === wanted;
-    const isChosen = chosen === undefined || codec.payloadType === chosen;
-    const rank = (isWanted ? 2 : 0) + (isChosen ? 1 : 0);
-    if (rank === 3) return codec;
-    if (!best || rank > best.rank) best = { codec, rank };
+  const wanted = track?.codec?.toLowerCase();
+  const rank = (payloadType: number) => {
+    const isWanted = wanted !== undefined && section.rtpmaps.get(payloadType)?.name.toLowerCase() === wanted;
+    return (isWanted ? 2 : 0) + (payloadType === chosen ? 1 : 0);
+  };
+  const order = section.payloadTypes.toSorted((a, b) => rank(b) - rank(a));
+  let frozen: CommonCodec | undefined;
+  for (const codec of commonCodecs(section, kind, allowed, order)) {
+    if (!isFrozen(codec, track)) return codec;
+    frozen ??= codec;
   }
-  return best?.codec;
+  return frozen;
 }
 
 /**
@@ -161,7 +165,7 @@ function notSending(
   if (!known) {
     return {
       ...base(input),
-      next: { phase: 'idle', mid, kind: input.section.kind },
+      next: { phase: 'idle', mid, kind: input.section.kind, ...remembering(input) },
       status: 'inactive',
       answer,
       warnings,
@@ -170,7 +174,7 @@ function notSending(
   if (input.transportLost) {
     return {
       ...base(input),
-      next: { phase: 'idle', mid, kind: known.kind },
+      next: { phase: 'idle', mid, kind: known.kind, track: known.track },
       status: 'inactive',
       answer,
       warnings,
@@ -217,7 +221,11 @@ function closing({ before }: SectionInput): PubAction[] {
   return before?.phase === 'live' ? [{ type: 'closeProducer', mid: before.mid, producerId: before.producerId }] : [];
 }
 
-function base({ section }: SectionInput) {
+function remembering({ track }: SectionInput): { readonly track?: PublishTrack } {
+  return track ? { track } : {};
+}
+
+function base({ section, track }: SectionInput) {
   const placeholder = section.payloadTypes.find((payloadType) => rtpmapText(section, payloadType) !== undefined);
   const codecs: WrittenCodec[] =
     placeholder === undefined
@@ -231,7 +239,7 @@ function base({ section }: SectionInput) {
     rids: [],
     maxBitrate: undefined,
   };
-  return { section, code: null, actions: [], warnings: [], answer } as const;
+  return { section, source: track?.source ?? null, code: null, actions: [], warnings: [], answer } as const;
 }
 
 function accept(input: SectionInput, direction: SectionAnswer['direction'], codec: CommonCodec): SectionAnswer {
@@ -349,11 +357,13 @@ function sameStream(before: RtpParameters, now: RtpParameters): boolean {
     parameters.codecs.map(({ payloadType, mimeType }) => `${payloadType} ${mimeType}`).join();
   const encodings = (parameters: RtpParameters) =>
     (parameters.encodings ?? [])
-      .map(({ ssrc, rid, rtx }) => `${ssrc} ${rid} ${rtx?.ssrc}`)
+      .map(({ ssrc, rid, rtx, scalabilityMode }) => `${ssrc} ${rid} ${rtx?.ssrc} ${scalabilityMode}`)
       .sort()
       .join();
+  const order = (parameters: RtpParameters) => (parameters.encodings ?? []).map(({ rid }) => rid).join();
   const moved = (now.headerExtensions ?? []).some(({ uri, id }) =>
     (before.headerExtensions ?? []).some((known) => (known.uri === uri) !== (known.id === id)),
   );
-  return codecs(before) === codecs(now) && encodings(before) === encodings(now) && !moved;
+  if (codecs(before) !== codecs(now) || encodings(before) !== encodings(now)) return false;
+  return order(before) === order(now) && !moved;
 }

@@ -26,12 +26,13 @@ export interface LivePubSection {
 }
 
 /**
- * `idle`: in the session without a producer. `revoked`: its producer was closed by the server; nothing is produced
+ * `idle`: in the session without a producer; `track`: what was told of it, should it send (again). `revoked`: its producer was closed by the server; nothing is produced
  * from it until the client offers it as not sending. `closed`: answered with port 0, the index may be recycled.
  */
 export type PubSection =
   | LivePubSection
-  | { readonly phase: 'idle' | 'revoked'; readonly mid: string; readonly kind: string }
+  | { readonly phase: 'idle'; readonly mid: string; readonly kind: string; readonly track?: PublishTrack }
+  | { readonly phase: 'revoked'; readonly mid: string; readonly kind: string }
   | { readonly phase: 'closed'; readonly mid: string | undefined; readonly kind: string };
 
 export interface PubConnection {

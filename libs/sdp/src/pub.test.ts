@@ -314,6 +314,30 @@ describe('codecs', () => {
     ]);
   });
 
+  test('a section that is rejected says which of the tracks it is', () => {
+    const { sections } = publish(offer([audio(), video()]), {
+      codecs: ['opus'],
+      tracks: [
+        { mid: '0', source: 'microphone' },
+        { mid: '1', source: 'camera' },
+      ],
+    });
+    expect(sections.map(({ source, code }) => [source, code])).toEqual([
+      ['microphone', null],
+      ['camera', 'no_common_codec'],
+    ]);
+  });
+
+  test('other layers told of a live section are produced anew, the same ones are not', () => {
+    const tracks = (scalabilityMode: string) => [{ mid: '1', source: 'camera', scalabilityMode }];
+    const sections = [video({ codecs: ['a=rtpmap:98 VP9/90000', 'a=fmtp:98 profile-id=0'] })];
+    const first = publish(offer(sections), { tracks: tracks('L1T3') });
+    const again = (version: number, mode: string, state = first.state) =>
+      publish(offer(sections, { version }), { state, tracks: tracks(mode) });
+    expect(again(3, 'L1T3').plan.actions).toEqual([]);
+    expect(again(3, 'L3T3_KEY').plan.actions.map(({ type }) => type)).toEqual(['closeProducer', 'produce']);
+  });
+
   test('AV1 with spatial layers is refused: Chromium would show a frozen picture; with temporal ones it is taken', () => {
     const text = chromium('11-av1-only');
     const statusOf = (scalabilityMode: string, codec: 'AV1' | 'VP9' = 'AV1', sdp = text) => {
@@ -324,6 +348,15 @@ describe('codecs', () => {
     expect(statusOf('S2T1')).toMatchObject({ code: 'scalability_unsupported' });
     expect(statusOf('L1T3')).toMatchObject({ status: 'live' });
     expect(statusOf('L3T3_KEY', 'VP9', chromium('02-av-sendonly'))).toMatchObject({ status: 'live' });
+    // Where the section has another codec, that is taken.
+    const { sdp } = publish(chromium('02-av-sendonly'), {
+      codecs: ['opus', 'AV1', 'VP9'],
+      tracks: [
+        { mid: '0', source: 'microphone' },
+        { mid: '1', source: 'camera', scalabilityMode: 'L3T3_KEY' },
+      ],
+    });
+    expect(linesOf(sectionText(sdp, 1), 'a=rtpmap')[0]).toContain('VP9');
   });
 
   test('case 67: a codec asked for by name goes before the client’s own order, and before the one chosen earlier', () => {
@@ -657,11 +690,14 @@ describe('sections over time', () => {
     expect(after.sections.map(({ status, source }) => [status, source])).toEqual([
       ['closed', null],
       ['live', 'camera'],
-      ['inactive', null],
+      ['inactive', 'screen'],
     ]);
     expect(after.state.connection?.taggedMid).toBe('1');
     const again = next(after, [audio({ port: 0 }), video(), screen({ direction: 'inactive' })], [], 3);
     expect(types(again)).toEqual([]);
+    // What was paused when its transport went is not forgotten.
+    const resumed = next(again, [audio({ port: 0 }), video(), screen()], [], 4);
+    expect(produced(resumed.plan).map(({ source }) => source)).toEqual(['screen']);
   });
 
   test('case 62: a recycled section that comes to stand first brings its own transport, unless it shares the ufrag', () => {

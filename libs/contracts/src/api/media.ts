@@ -145,7 +145,7 @@ export type SubscribeAnswerRequest = z.infer<typeof subscribeAnswerRequestSchema
 
 export const answeredSectionSchema = z.object({
   mid: z.string(),
-  status: z.string().describe('`live | closed | rejected`.'),
+  status: z.string().describe('`live | inactive | closed | rejected`.'),
   code: z.string().nullable(),
   trackId: z.string().nullable(),
 });
@@ -175,7 +175,9 @@ export type SubscribeRequest = z.infer<typeof subscribeRequestSchema>;
 export const subscribeResultSchema = z.object({
   offer: subscribeOfferSchema
     .nullable()
-    .describe('The offer that carries the change, or null when one is outstanding and this follows its answer.'),
+    .describe(
+      'The offer that waits for an answer: it carries the change, unless it went out before; then the next one does. Null if there is nothing to tell.',
+    ),
 });
 export type SubscribeResult = z.infer<typeof subscribeResultSchema>;
 
