@@ -35,7 +35,7 @@ export class InteropBackend {
     this.#webhooks = webhooks;
     this.#listener = ({ type, roomId, data }) => {
       if (type !== 'subscribe.offer') return;
-      streams.get(`${roomId}/${String(data['userId'])}`)?.write(`${JSON.stringify(data['subscribe'])}\n`);
+      streams.get(`${roomId}/${String(data['userId'])}`)?.write(`${JSON.stringify(data)}\n`);
     };
     webhooks.listeners.add(this.#listener);
   }
@@ -96,6 +96,10 @@ function makeApp(
       headers: { authorization: `Bearer ${apiKey}`, 'content-type': 'application/json' },
       ...(typeof request.body === 'string' ? { body: request.body } : {}),
     });
+    if (fault === 'lost') {
+      response.destroy();
+      return;
+    }
     response
       .status(answer.status)
       .type('json')

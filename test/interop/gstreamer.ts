@@ -69,7 +69,7 @@ class GstreamerClient implements InteropClient {
       onError: (error) => this.#program.problems.push(error.message),
     });
     this.#signaling = signaling;
-    signaling.onOffer((offer) => void this.#receive(offer).catch(() => undefined));
+    signaling.onOffer((_sessionId, offer) => void this.#receive(offer).catch(() => undefined));
     this.#capabilitiesSdp ||= await this.#program.ask<string>('capabilities');
     const publish = sending.length > 0 ? await this.#newPub(sending) : undefined;
     const answer = await signaling.join({ capabilitiesSdp: this.#capabilitiesSdp, ...(publish ? { publish } : {}) });

@@ -62,7 +62,12 @@ export class Matrix {
   /** Each scenario has a room of its own. */
   async run(scenario: Scenario, client: InteropClient): Promise<Cell> {
     const roomId = `room-${randomUUID().slice(0, 8)}`;
-    await this.#api.call('POST', '/rooms', { roomId, placement: { strategy: 'spread' } });
+    const { codecs } = scenario;
+    await this.#api.call('POST', '/rooms', {
+      roomId,
+      placement: { strategy: 'spread' },
+      ...(codecs && { media: { codecs } }),
+    });
     const { faults } = this.#backend;
     const stage = { api: this.#api, roomId, client, partner: this.#partner, faults };
     try {

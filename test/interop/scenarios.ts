@@ -26,6 +26,8 @@ export interface Scenario {
   readonly title: string;
   /** Takes too long for `npm test`, or does nothing there that others do not. */
   readonly slow?: boolean;
+  /** Of the room; default: all there are. */
+  readonly codecs?: readonly Codec[];
   /** @returns what is worth a word in the table. @throws NotSupported, or the reason why it fails */
   run(stage: Stage): Promise<string | void>;
 }
@@ -318,6 +320,25 @@ export const scenarios: readonly Scenario[] = [
       stage.faults.next = () => undefined;
       await stage.client.send(CAMERA);
       await flows(stage, 'client', MICROPHONE, SCREEN, CAMERA);
+    },
+  },
+  {
+    id: 'refused-section',
+    title: 'a track the room has no codec for is refused, and others go on',
+    codecs: ['opus'],
+    async run(stage) {
+      await both(stage, [MICROPHONE], []);
+      await flows(stage, 'client', MICROPHONE);
+      const { recovers } = await stage.client.abilities();
+      if (!recovers) throw new NotSupported('left to the application; the recipe for browsers does it');
+      // Twice, since what the first leaves behind must not be in the way of the second.
+      for (const audio of ['screen-audio', 'music']) {
+        const refusal = await stage.client.send(CAMERA).then(() => 'none', String);
+        if (!refusal.includes('no_common_codec')) throw new Error(`the refusal that was told: ${refusal}`);
+        const sending: Sending = { source: audio, kind: 'audio' };
+        await stage.client.send(sending);
+        await flows(stage, 'client', MICROPHONE, sending);
+      }
     },
   },
   {

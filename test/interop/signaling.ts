@@ -2,7 +2,8 @@
 import type { CallClient } from '../../libs/sdp/recipes/browser.js';
 
 export type Signaling = ConstructorParameters<typeof CallClient>[0];
-export type Offer = Parameters<Parameters<Signaling['onOffer']>[0]>[0];
+type Listener = Parameters<Signaling['onOffer']>[0];
+export type Offer = Parameters<Listener>[1];
 
 interface SignalingOptions {
   readonly backendUrl: string;
@@ -46,7 +47,7 @@ async function request(method: string, url: string, body?: object) {
   return answer;
 }
 
-async function listen(url: string, signal: AbortSignal, listener: (offer: Offer) => void): Promise<void> {
+async function listen(url: string, signal: AbortSignal, listener: Listener): Promise<void> {
   const response = await fetch(url, { signal });
   const reader = response.body?.getReader();
   const decoder = new TextDecoder();
@@ -54,6 +55,10 @@ async function listen(url: string, signal: AbortSignal, listener: (offer: Offer)
   for (let chunk = await reader?.read(); chunk && !chunk.done; chunk = await reader?.read()) {
     const lines = (text + decoder.decode(chunk.value, { stream: true })).split('\n');
     text = lines.pop() ?? '';
-    for (const line of lines) if (line !== '') listener(JSON.parse(line));
+    for (const line of lines) {
+      if (line === '') continue;
+      const { sessionId, subscribe } = JSON.parse(line);
+      listener(sessionId, subscribe);
+    }
   }
 }

@@ -19,8 +19,9 @@
  */
 
 /**
- * Your channel to your backend. Bodies and answers are those of the media server's API. A call that fails rejects: with
- * the `code` and `retryable` of the problem it was answered with, or without a `code` if there was no answer.
+ * Your channel to your backend. Bodies and answers are those of the media server's API. A call that was refused rejects
+ * with the `code` and `retryable` of the problem document. Without either it counts as lost on the way and is repeated:
+ * so give the refusals of your own backend a `code` and `retryable: false`, too.
  *
  * @typedef {object} Signaling
  * @property {(body: { capabilitiesSdp: string, publish?: Publish }) => Promise<JoinAnswer>} join
@@ -31,8 +32,8 @@
  *   `PUT …/users/{userId}/subscribe/answer`
  * @property {() => unknown} leave `DELETE …/users/{userId}`. It is called as the page closes, too, when only
  *   `navigator.sendBeacon` and `fetch` with `keepalive` get through
- * @property {(listener: (offer: Offer) => void) => void} onOffer `listener` is to be called with the `subscribe` of each
- *   webhook `subscribe.offer` for this session. Late, doubled or lost ones do no harm.
+ * @property {(listener: (sessionId: string, offer: Offer) => void) => void} onOffer `listener` is to be called with the
+ *   `sessionId` and the `subscribe` of each webhook `subscribe.offer`. Late, doubled or lost ones do no harm.
  *
  * @typedef {{ sdp: string, tracks: PublishTrack[], generation?: number }} Publish
  * @typedef {{ mid: string, source: string, ridOrder?: string[], scalabilityMode?: string, codec?: string,
@@ -56,6 +57,8 @@
  * @property {(info: TrackInfo) => void} [ontrackended] Nothing of this `trackId` is received any more.
  * @property {(message: { from: string, data: unknown } | { error: { code: string } }) => void} [onmessage]
  * @property {(state: State) => void} [onstate]
+ * @property {() => void} [onreplaced] The user came in with another device, and so this call ends. Do not join again
+ *   unless the person asks: the two devices would take the call from each other.
  * @property {(error: unknown) => void} [onproblem] Something failed that the call survives.
  * @typedef {'new' | 'connecting' | 'connected' | 'reconnecting' | 'ended'} State
  *
@@ -79,14 +82,20 @@
  */
 
 /** The session is over on the server: only a new join helps. */
-const GONE = new Set(['session_gone', 'stale_session', 'user_not_found', 'room_not_found']);
+const GONE = new Set(['session_gone', 'user_not_found', 'room_not_found']);
+/** The user is in with another session: this one has been replaced. */
+const REPLACED = 'stale_session';
 /** The offer that was answered is not current any more: the current one is asked for. */
 const OVERTAKEN = new Set(['stale_negotiation', 'no_negotiation']);
+/** The server knows another PUB than this one: only a new one helps. */
+const DIFFERS = new Set(['mline_mismatch', 'mline_count_shrunk', 'dtls_fingerprint_changed', 'stale_offer']);
 /** `disconnected` often mends itself within this time. */
 const DISCONNECTED_MS = 3_000;
 /** So long a new attempt has to connect. */
 const CONNECT_MS = 10_000;
 const RETRY_MS = { first: 500, most: 8_000 };
+/** So often a publish is tried while other changes of `pub` wait for it. */
+const PUBLISH_TRIES = 5;
 
 /** @type {Record<string, RTCRtpEncodingParameters[]>} */
 const ENCODINGS = {
@@ -119,6 +128,8 @@ export class CallClient {
   #pubGeneration = 0;
   /** @type {Map<string, Sending>} by source */
   #sending = new Map();
+  /** What was refused: its transceiver is there for the next try. @type {Map<string, Sending>} by source */
+  #idle = new Map();
 
   /** @type {RTCPeerConnection | null} */
   #sub = null;
@@ -139,7 +150,9 @@ export class CallClient {
     this.#signaling = signaling;
     this.#handlers = handlers;
     this.#options = { storageKey: 'call', leaveOnPageHide: true, stereo: false, ...options };
-    signaling.onOffer((offer) => this.#receive(offer));
+    signaling.onOffer((sessionId, offer) => {
+      if (sessionId === this.#sessionId) this.#receive(offer);
+    });
   }
 
   get state() {
@@ -174,7 +187,10 @@ export class CallClient {
 
   /** Says goodbye and ends. */
   leave() {
-    if (this.#state !== 'ended' && this.#sessionId) void this.#signaling.leave();
+    if (this.#state !== 'ended' && this.#sessionId) {
+      // At once, since the page may be closing. Unheard, the grace time ends the session.
+      void new Promise((resolve) => resolve(this.#signaling.leave())).catch(() => undefined);
+    }
     this.close();
   }
 
@@ -194,7 +210,8 @@ export class CallClient {
 
   /**
    * Sends a track as `source` (`camera`, `microphone`, `screen`, `screen-audio`, or a name of yours). If the source is
-   * being sent, the track takes the place of the one before, without negotiation.
+   * being sent, the track takes the place of the one before, without negotiation. Rejects, with the `code`, if it was
+   * refused, and then it is not sent; what is refused at the join is told to `onproblem`.
    *
    * @param {string} source @param {MediaStreamTrack} track @param {SendOptions} [options]
    */
@@ -214,14 +231,16 @@ export class CallClient {
       const sending = { track, options, transceiver: null };
       this.#sending.set(source, sending);
       if (!this.#pub) return; // goes with the join
+      let refusal;
       try {
-        this.#addTransceiver(this.#pub, source, sending);
-        await this.#publish();
+        await this.#addTransceiver(this.#pub, source, sending);
+        refusal = await this.#publish(source);
       } catch (error) {
         this.#sending.delete(source);
-        await idle(sending.transceiver);
+        await this.#setIdle(source, sending);
         throw error;
       }
+      if (refusal) throw refusal;
     });
   }
 
@@ -252,13 +271,31 @@ export class CallClient {
   }
 
   /** @param {RTCPeerConnection} pc @param {string} source @param {Sending} sending */
-  #addTransceiver(pc, source, sending) {
-    const encodings = sending.options.encodings ?? ENCODINGS[source] ?? [];
-    sending.transceiver = pc.addTransceiver(sending.track, {
+  async #addTransceiver(pc, source, sending) {
+    const { track, options } = sending;
+    const encodings = options.encodings ?? ENCODINGS[source] ?? [];
+    const idle = this.#idle.get(source);
+    if (idle?.transceiver && idle.track.kind === track.kind && idle.options.encodings === options.encodings) {
+      this.#idle.delete(source);
+      await idle.transceiver.sender.replaceTrack(track);
+      idle.transceiver.direction = 'sendonly';
+      sending.transceiver = idle.transceiver;
+      return;
+    }
+    sending.transceiver = pc.addTransceiver(track, {
       direction: 'sendonly',
       // A copy, since some browsers write into what they are given.
       ...(encodings.length > 0 ? { sendEncodings: structuredClone(encodings) } : {}),
     });
+  }
+
+  /** Stopped after its offer was rolled back, libwebrtc would give it the section of the next. @param {string} source @param {Sending} sending */
+  async #setIdle(source, sending) {
+    const { transceiver } = sending;
+    if (!transceiver || transceiver.direction === 'stopped') return;
+    transceiver.direction = 'inactive';
+    await transceiver.sender.replaceTrack(null);
+    this.#idle.set(source, sending);
   }
 
   /** What the server cannot read from the SDP. @param {(transceiver: RTCRtpTransceiver) => string} midOf @returns {PublishTrack[]} */
@@ -283,25 +320,23 @@ export class CallClient {
     return tracks;
   }
 
-  /** Offers all that is sent. If it is refused, both sides are as before. */
-  async #publish() {
+  /**
+   * Offers all that is sent. Who rejects has changed nothing here, or both PeerConnections are made anew.
+   *
+   * @param {string} [asked] the source it is for @returns {Promise<Error | undefined>} why the server did not take it
+   */
+  async #publish(asked) {
     const pc = this.#pub;
-    if (!pc) return;
+    if (!pc) return undefined;
     const offer = await this.#makeOffer(pc);
-    for (let wait = RETRY_MS.first; ; wait = later(wait)) {
-      try {
-        await this.#published(pc, await this.#signaling.publish(offer));
-        return;
-      } catch (error) {
-        if (this.#over) throw error;
-        if (!mayWorkLater(error)) {
-          await rollBack(pc);
-          throw error;
-        }
-        // Without an answer nobody knows whether the server has taken the offer: the same again is answered alike.
-        await sleep(wait);
-      }
-    }
+    const isWanted = (/** @type {number} */ tries) => tries < PUBLISH_TRIES;
+    const answer = await this.#insist(() => this.#signaling.publish(offer), isWanted).catch(async (error) => {
+      // Without an answer nobody knows whether the server has taken the offer, and a rollback would rename our sections.
+      if (mayWorkLater(error)) void this.#recover('all');
+      else await rollBack(pc);
+      throw error;
+    });
+    return this.#published(pc, offer, answer, asked);
   }
 
   /** @param {RTCPeerConnection} pc @param {RTCOfferOptions} [options] @returns {Promise<Publish>} */
@@ -312,13 +347,25 @@ export class CallClient {
     return { sdp: pc.localDescription?.sdp ?? '', tracks, ...generation };
   }
 
-  /** @param {RTCPeerConnection} pc @param {PublishAnswer} answer */
-  async #published(pc, { generation, sdp, sections }) {
-    await pc.setRemoteDescription({ type: 'answer', sdp });
-    this.#pubGeneration = generation;
-    for (const { status, source, code } of sections) {
-      if (status === 'rejected') this.#problem(Object.assign(new Error(`${source} was not taken`), { code }));
+  /** @param {RTCPeerConnection} pc @param {Publish} offer @param {PublishAnswer} answer @param {string} [asked] see `#publish` */
+  async #published(pc, { tracks }, { generation, sdp, sections }, asked) {
+    try {
+      await pc.setRemoteDescription({ type: 'answer', sdp });
+    } catch (error) {
+      void this.#recover('all'); // The server has applied what we have not.
+      throw error;
     }
+    this.#pubGeneration = generation;
+    let refusal;
+    for (const { mid, status, code } of sections) {
+      const source = tracks.find((track) => track.mid === mid)?.source;
+      if (status !== 'rejected' || source === undefined) continue;
+      this.#sending.delete(source); // The answer has stopped its transceiver.
+      const error = Object.assign(new Error(`${source} was not taken: ${code}`), { code });
+      if (source === asked) refusal = error;
+      else this.#problem(error);
+    }
+    return refusal;
   }
 
   // ── Receiving ────────────────────────────────────────────────────────────────────────────────
@@ -338,18 +385,18 @@ export class CallClient {
   async #applyWaiting() {
     if (this.#applying) return;
     this.#applying = true;
-    try {
-      while (this.#waiting && this.#state !== 'ended') {
-        const offer = this.#waiting;
-        this.#waiting = null;
+    while (this.#waiting && !this.#over) {
+      const offer = this.#waiting;
+      this.#waiting = null;
+      try {
         await this.#applyOffer(offer);
-        void this.#confirm();
+      } catch (error) {
+        this.#problem(error);
+        void this.#recover('all');
       }
-    } catch (error) {
-      this.#problem(error);
-    } finally {
-      this.#applying = false;
     }
+    this.#applying = false;
+    this.#connectionChanged();
   }
 
   /** @param {Offer} offer */
@@ -367,6 +414,7 @@ export class CallClient {
     }
     this.#applied = { generation: offer.generation, revision: offer.revision };
     this.#unconfirmed = { negotiationId: offer.negotiationId, sdp: pc.localDescription?.sdp ?? '' };
+    void this.#confirm();
     const transceivers = new Map(pc.getTransceivers().map((transceiver) => [transceiver.mid, transceiver]));
     this.#show(
       offer.tracks.flatMap((info) => {
@@ -385,7 +433,9 @@ export class CallClient {
     // Made by both ends, under the ids of the offer; before it is applied, so that it has their section from the start.
     for (const { label, ...init } of data) {
       const channel = pc.createDataChannel(label, { negotiated: true, ...init });
-      channel.addEventListener('message', (event) => this.#handlers.onmessage?.(JSON.parse(event.data)));
+      channel.addEventListener('message', ({ data: json }) =>
+        this.#tell(() => this.#handlers.onmessage?.(JSON.parse(json))),
+      );
       this.#channels.set(label, channel);
     }
     return pc;
@@ -395,19 +445,18 @@ export class CallClient {
   async #confirm() {
     const answer = this.#unconfirmed;
     if (!answer) return;
-    for (let wait = RETRY_MS.first; this.#unconfirmed === answer && !this.#over; wait = later(wait)) {
-      try {
-        const { next } = await this.#signaling.answer(answer);
-        if (this.#unconfirmed === answer) this.#unconfirmed = null;
-        this.#receive(next);
-      } catch (error) {
-        if (mayWorkLater(error)) {
-          await sleep(wait);
-          continue;
-        }
-        if (this.#unconfirmed === answer) this.#unconfirmed = null;
-        if (OVERTAKEN.has(codeOf(error))) void this.#recover('none');
-        else this.#problem(error);
+    const isWanted = () => this.#unconfirmed === answer;
+    try {
+      const { next } = await this.#insist(() => this.#signaling.answer(answer), isWanted);
+      if (isWanted()) this.#unconfirmed = null;
+      this.#receive(next);
+    } catch (error) {
+      if (!isWanted()) return;
+      this.#unconfirmed = null;
+      if (OVERTAKEN.has(codeOf(error))) void this.#recover('none');
+      else if (!this.#heed(error)) {
+        this.#problem(error);
+        void this.#recover('all');
       }
     }
   }
@@ -427,7 +476,7 @@ export class CallClient {
         const current = this.#received.get(info.consumerId);
         if (!current || current.shown) return;
         current.shown = true;
-        this.#handlers.ontrack?.(info, track);
+        this.#tell(() => this.#handlers.ontrack?.(info, track));
       };
       // While a track and its successor are both here, the old one stays on the screen until the new one has media.
       if (info.replaces && this.#received.has(info.replaces) && track.muted) {
@@ -438,7 +487,7 @@ export class CallClient {
     for (const { info } of before.values()) {
       if (left.has(info.trackId)) continue;
       left.add(info.trackId);
-      this.#handlers.ontrackended?.(info);
+      this.#tell(() => this.#handlers.ontrackended?.(info));
     }
   }
 
@@ -480,22 +529,30 @@ export class CallClient {
     return pc;
   }
 
-  /** @returns {Set<string>} */
-  #connectionStates() {
-    const used = [this.#pub?.remoteDescription ? this.#pub : null, this.#sub];
-    return new Set(used.flatMap((pc) => pc?.connectionState ?? []));
+  /** One that was never used has nothing to heal. */
+  get #used() {
+    return [this.#pub, this.#sub].flatMap((pc) => (pc?.remoteDescription ? [pc.connectionState] : []));
+  }
+
+  get #isConnected() {
+    return !this.#waiting && !this.#applying && this.#used.every((state) => state === 'connected');
   }
 
   #connectionChanged() {
     if (this.#state === 'ended') return;
-    const states = this.#connectionStates();
-    if (states.has('failed')) void this.#recover('ice');
-    if (!states.has('disconnected')) {
+    const states = this.#used;
+    if (states.includes('failed')) void this.#recover('ice');
+    if (!states.includes('disconnected')) {
       clearTimeout(this.#disconnectedTimer);
       this.#disconnectedTimer = undefined;
-    } else this.#disconnectedTimer ??= setTimeout(() => void this.#recover('ice'), DISCONNECTED_MS);
-    if (states.has('disconnected') || states.has('failed')) this.#setState('reconnecting');
-    else if (isConnected(states)) this.#setState('connected');
+    } else {
+      this.#disconnectedTimer ??= setTimeout(() => {
+        this.#disconnectedTimer = undefined;
+        void this.#recover('ice');
+      }, DISCONNECTED_MS);
+    }
+    if (states.includes('disconnected') || states.includes('failed')) this.#setState('reconnecting');
+    else if (this.#isConnected && this.#state !== 'new') this.#setState('connected');
   }
 
   /**
@@ -510,19 +567,18 @@ export class CallClient {
     this.#recovering = true;
     if (least !== 'none') this.#setState('reconnecting');
     let reset = least;
-    for (let wait = RETRY_MS.first; !this.#over; wait = later(wait)) {
+    for (let tries = 1; !this.#over; tries += 1) {
       try {
         await this.#serially(() => (this.#sessionId ? this.#resume(reset) : this.#join()));
         if (reset === 'none' || (await this.#connects())) break;
         reset = 'all';
       } catch (error) {
         if (this.#over) break;
-        if (GONE.has(codeOf(error))) this.#sessionId = '';
-        else if (mayWorkLater(error)) await sleep(wait);
-        else if (reset !== 'all') reset = 'all';
+        if (this.#sessionId && GONE.has(codeOf(error))) this.#sessionId = '';
+        else if (!mayWorkLater(error) && reset !== 'all') reset = 'all';
         else {
-          this.#problem(error);
-          await sleep(wait);
+          if (!mayWorkLater(error) || tries === 2) this.#problem(error);
+          await sleep(pauseAfter(tries));
         }
       }
     }
@@ -538,7 +594,7 @@ export class CallClient {
   /** @returns {Promise<boolean>} whether both are connected within a time */
   async #connects() {
     for (const end = Date.now() + CONNECT_MS; Date.now() < end && !this.#over; await sleep(100)) {
-      if (isConnected(this.#connectionStates())) return true;
+      if (this.#isConnected) return true;
     }
     return false;
   }
@@ -561,8 +617,10 @@ export class CallClient {
     const pub = reset === 'ice' && this.#pub?.remoteDescription ? this.#pub : null;
     try {
       const publish = pub && (await this.#makeOffer(pub, { iceRestart: true }));
-      const answer = await this.#signaling.resume({ sessionId, reset, ...(publish ? { publish } : {}) });
-      if (pub && answer.publish) await this.#published(pub, answer.publish);
+      const answer = await this.#call(() =>
+        this.#signaling.resume({ sessionId, reset, ...(publish ? { publish } : {}) }),
+      );
+      if (pub && publish && answer.publish) await this.#published(pub, publish, answer.publish);
       this.#receive(answer.subscribe);
     } catch (error) {
       // Without an answer the server may have taken the offer; the next one goes on from there.
@@ -581,10 +639,11 @@ export class CallClient {
     const pub = this.#newConnection();
     this.#pub = pub;
     this.#pubGeneration = 0;
+    this.#idle.clear();
     // The first section carries the transport of all, and stopping it would restart ICE and DTLS. So it is one that
     // never stops: it sends nothing.
     pub.addTransceiver('audio', { direction: 'inactive' });
-    for (const [source, sending] of this.#sending) this.#addTransceiver(pub, source, sending);
+    for (const [source, sending] of this.#sending) await this.#addTransceiver(pub, source, sending);
     const capabilitiesSdp = await receiveCapabilities();
 
     // The offer goes along with the call, which saves a round trip. It becomes the local description when the answer is
@@ -594,7 +653,9 @@ export class CallClient {
     const sdp = offer?.sdp ?? '';
     const mids = [...sdp.matchAll(/^a=mid:(\S+)/gm)].map((match) => match[1] ?? '');
     const tracks = this.#publishTracks((transceiver) => mids[pub.getTransceivers().indexOf(transceiver)] ?? '');
-    const answer = await ask({ capabilitiesSdp, ...(offer ? { publish: { sdp, tracks } } : {}) }).catch((error) => {
+    const publish = { sdp, tracks };
+    const body = { capabilitiesSdp, ...(offer ? { publish } : {}) };
+    const answer = await this.#call(() => ask(body)).catch((error) => {
       // What is sent meanwhile waits for the next attempt.
       pub.close();
       this.#pub = null;
@@ -607,7 +668,7 @@ export class CallClient {
     pub.setConfiguration({ bundlePolicy: 'max-bundle', iceServers: this.#iceServers });
     if (offer && answer.publish) {
       await pub.setLocalDescription(offer);
-      await this.#published(pub, answer.publish);
+      await this.#published(pub, publish, answer.publish);
     }
     this.#receive(answer.subscribe);
   }
@@ -620,20 +681,73 @@ export class CallClient {
       if (this.#over) throw new Error('The call has ended');
       return work();
     });
-    this.#queue = result.catch(() => undefined);
+    this.#queue = result.catch((error) => this.#heed(error));
     return result;
+  }
+
+  /**
+   * One call to the backend. Rejects with `retryable: true` if there was no answer.
+   *
+   * @template T @param {() => Promise<T>} ask @returns {Promise<T>}
+   */
+  async #call(ask) {
+    const answer = await ask().catch((error) => {
+      if (codeOf(error) !== '' || 'retryable' in Object(error)) throw error;
+      throw Object.assign(new Error('There was no answer', { cause: error }), { retryable: true });
+    });
+    if (!answer) throw new TypeError("Signaling has to resolve with the server's answer");
+    return answer;
+  }
+
+  /**
+   * Repeats a call that got no answer, as the server answers the same again alike.
+   *
+   * @template T @param {() => Promise<T>} ask @param {(tries: number) => boolean} isWanted @returns {Promise<T>}
+   */
+  async #insist(ask, isWanted) {
+    for (let tries = 1; ; tries += 1) {
+      try {
+        return await this.#call(ask);
+      } catch (error) {
+        if (!mayWorkLater(error) || this.#over || !isWanted(tries)) throw error;
+        if (tries === 2) this.#problem(error); // One lost call is nothing to tell.
+        await sleep(pauseAfter(tries));
+      }
+    }
+  }
+
+  /** What a refusal says about the whole call. @param {unknown} error @returns {boolean} whether it says anything */
+  #heed(error) {
+    const code = codeOf(error);
+    if (code === REPLACED) {
+      if (!this.#over) this.#tell(() => this.#handlers.onreplaced?.());
+      this.close();
+    } else if (GONE.has(code)) void this.#recover('none');
+    else if (DIFFERS.has(code)) void this.#recover('all');
+    else return false;
+    return true;
+  }
+
+  /** What a handler of the app throws does not stop the call. @param {() => void} call */
+  #tell(call) {
+    try {
+      call();
+    } catch (error) {
+      this.#problem(error);
+    }
   }
 
   /** @param {State} state */
   #setState(state) {
     if (this.#state === state || this.#state === 'ended') return;
     this.#state = state;
-    this.#handlers.onstate?.(state);
+    this.#tell(() => this.#handlers.onstate?.(state));
   }
 
   /** @param {unknown} error */
   #problem(error) {
-    if (!this.#over) this.#handlers.onproblem?.(error);
+    // Later, so that what it throws is the page's alone.
+    if (!this.#over) queueMicrotask(() => this.#handlers.onproblem?.(error));
   }
 
   /** `sessionStorage` belongs to one tab and outlives its reload; a page may be denied it. */
@@ -673,22 +787,10 @@ function isNewer(a, b) {
   return a.generation > b.generation || (a.generation === b.generation && a.revision > b.revision);
 }
 
-/** @param {Set<string>} states */
-function isConnected(states) {
-  return states.size === 1 && states.has('connected');
-}
-
 /** @param {RTCPeerConnection} pc */
 async function rollBack(pc) {
   if (pc.signalingState === 'have-local-offer') await pc.setLocalDescription({ type: 'rollback' });
   if (pc.signalingState === 'have-remote-offer') await pc.setRemoteDescription({ type: 'rollback' });
-}
-
-/** Stopped after its offer was rolled back, libwebrtc would give it the section of the next. @param {RTCRtpTransceiver | null} transceiver */
-async function idle(transceiver) {
-  if (!transceiver) return;
-  transceiver.direction = 'inactive';
-  await transceiver.sender.replaceTrack(null);
 }
 
 /** Not in every list of DOM types. @param {RTCRtpEncodingParameters & { scalabilityMode?: string }} encoding */
@@ -698,7 +800,7 @@ const modeOf = ({ scalabilityMode }) => scalabilityMode;
 function withStereo(sdp) {
   const opus = [...sdp.matchAll(/^a=rtpmap:(\d+) opus\//gim)].map((match) => match[1] ?? '');
   return opus.reduce(
-    (text, type) => text.replaceAll(new RegExp(`^(a=fmtp:${type} (?!.*\\bstereo=).*?)(\\r?)$`, 'gm'), '$1;stereo=1$2'),
+    (text, type) => text.replaceAll(new RegExp(`^(a=fmtp:${type} (?!.*[ ;]stereo=).*?)(\\r?)$`, 'gm'), '$1;stereo=1$2'),
     sdp,
   );
 }
@@ -708,14 +810,13 @@ function codeOf(error) {
   return typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : '';
 }
 
-/** Without a code there was no answer, unless the browser itself refused. @param {unknown} error */
+/** @param {unknown} error */
 function mayWorkLater(error) {
-  if (typeof error === 'object' && error !== null && 'retryable' in error) return error.retryable === true;
-  return codeOf(error) === '';
+  return typeof error === 'object' && error !== null && 'retryable' in error && error.retryable === true;
 }
 
-/** @param {number} wait */
-const later = (wait) => Math.min(wait * 2, RETRY_MS.most);
+/** @param {number} tries that failed */
+const pauseAfter = (tries) => Math.min(RETRY_MS.first * 2 ** (tries - 1), RETRY_MS.most);
 
 /** @param {number} ms */
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));

@@ -67,6 +67,12 @@ public final class CallClient {
 
     void onState(State state);
 
+    /**
+     * The user came in with another device, and so this call ends. Do not join again unless the person asks: the two
+     * devices would take the call from each other.
+     */
+    void onReplaced();
+
     /** Something failed that the call survives. */
     void onProblem(Throwable problem);
   }
@@ -78,12 +84,14 @@ public final class CallClient {
   public record RemoteTrack(Signaling.SubscribeTrack about, MediaStreamTrack media) {}
 
   /** The session is over on the server: only a new join helps. */
-  private static final Set<String> GONE = Set.of("session_gone", "stale_session", "user_not_found", "room_not_found");
+  private static final Set<String> GONE = Set.of("session_gone", "user_not_found", "room_not_found");
+  /** The user is in with another session: this one has been replaced. */
+  private static final String REPLACED = "stale_session";
   /** The offer that was answered is not current any more: the current one is asked for. */
   private static final Set<String> OVERTAKEN = Set.of("stale_negotiation", "no_negotiation");
   /** The server knows another PUB than this one: only a new one helps. */
   private static final Set<String> DIFFERS =
-      Set.of("mline_mismatch", "mline_count_shrunk", "dtls_fingerprint_changed");
+      Set.of("mline_mismatch", "mline_count_shrunk", "dtls_fingerprint_changed", "stale_offer");
   /** {@code DISCONNECTED} often mends itself within this time, over another network too. */
   private static final long DISCONNECTED_MS = 3_000;
   /** So long a new attempt has to connect. */
@@ -174,7 +182,8 @@ public final class CallClient {
 
   /**
    * Sends a track as its source. If the source is being sent, the track takes the place of the one before, without
-   * negotiation. Before the join it is only noted, and goes with it.
+   * negotiation. Before the join it is only noted, and goes with it. It fails, with the {@code code}, if the track was
+   * refused, and then it is not sent; what is refused at the join is told to {@link Listener#onProblem}.
    */
   public CompletableFuture<Void> send(LocalTrack track) {
     return run(() -> {
@@ -186,10 +195,11 @@ public final class CallClient {
       }
       if (sessionId == null) return;
       addSender(track);
+      Exception refusal;
       try {
-        publish();
-      } catch (Signaling.SignalingException problem) {
-        if (problem.mayWorkLater()) throw problem; // It may have been taken: the next offer has it too.
+        refusal = publish(track.source());
+      } catch (Exception problem) {
+        if (mayWorkLater(problem)) throw problem; // It may have been taken: the next offer has it too.
         sending.remove(track.source());
         // Idle rather than stopped: after a rollback libwebrtc would give a stopped one the section of the next.
         RtpTransceiver idle = senders.remove(track.source());
@@ -197,6 +207,7 @@ public final class CallClient {
         idle.setDirection(RtpTransceiverDirection.INACTIVE);
         throw problem;
       }
+      if (refusal != null) throw refusal;
     });
   }
 
@@ -209,7 +220,7 @@ public final class CallClient {
         RtpTransceiver transceiver = senders.remove(source);
         if (transceiver != null) transceiver.stopStandard();
       }
-      if (sessionId != null) publish();
+      if (sessionId != null) publish(null);
     });
   }
 
@@ -219,7 +230,7 @@ public final class CallClient {
       RtpTransceiver transceiver = senders.get(source);
       if (transceiver == null) throw new IllegalStateException(source + " is not sent");
       transceiver.setDirection(paused ? RtpTransceiverDirection.INACTIVE : RtpTransceiverDirection.SEND_ONLY);
-      publish();
+      publish(null);
     });
   }
 
@@ -240,16 +251,23 @@ public final class CallClient {
     senders.put(track.source(), pub.addTransceiver(track.track(), init));
   }
 
-  /** Offers all that is sent, of which the server does the difference. */
-  private void publish() throws Exception {
+  /**
+   * Offers all that is sent, of which the server does the difference.
+   *
+   * @param asked the source it is for, or null
+   * @return why the server did not take that one, or null
+   */
+  private Exception publish(String asked) throws Exception {
+    Signaling.PublishRequest offer = makeOffer();
+    Signaling.PublishResult result;
     try {
-      published(signaling.publish(makeOffer()));
+      result = signaling.publish(offer);
     } catch (Signaling.SignalingException problem) {
       // Unless it was refused the server may have applied it, and a rollback would rename our sections.
       if (!problem.mayWorkLater()) rollBack(pub);
-      if (DIFFERS.contains(String.valueOf(problem.code))) recover("all");
       throw problem;
     }
+    return published(offer, result, asked);
   }
 
   private Signaling.PublishRequest makeOffer() throws Exception {
@@ -264,16 +282,34 @@ public final class CallClient {
     return new Signaling.PublishTrack(mid, source, track.codec(), track.stereo());
   }
 
-  private void published(Signaling.PublishResult result) throws Exception {
-    setRemote(pub, new SessionDescription(SessionDescription.Type.ANSWER, result.sdp()));
-    pubGeneration = result.generation();
-    for (Signaling.PublishSection section : result.sections()) {
-      if (section.source() == null) continue;
-      if (section.trackId() != null) trackIds.put(section.source(), section.trackId());
-      if (section.status().equals("rejected")) {
-        listener.onProblem(new Signaling.SignalingException(section.code(), section.source() + " was not taken"));
-      }
+  /** See {@link #publish}. */
+  private Exception published(Signaling.PublishRequest offer, Signaling.PublishResult result, String asked)
+      throws Exception {
+    try {
+      setRemote(pub, new SessionDescription(SessionDescription.Type.ANSWER, result.sdp()));
+    } catch (SdpException problem) {
+      recover("all"); // The server has applied what we have not.
+      throw problem;
     }
+    pubGeneration = result.generation();
+    Exception refusal = null;
+    for (Signaling.PublishSection section : result.sections()) {
+      String source = sourceOf(offer, section.mid());
+      if (source == null) continue;
+      if (section.trackId() != null) trackIds.put(source, section.trackId());
+      if (!section.status().equals("rejected")) continue;
+      sending.remove(source);
+      senders.remove(source); // The answer has stopped it.
+      Exception problem = new Signaling.SignalingException(section.code(), source + " was not taken");
+      if (source.equals(asked)) refusal = problem;
+      else listener.onProblem(problem);
+    }
+    return refusal;
+  }
+
+  private static String sourceOf(Signaling.PublishRequest offer, String mid) {
+    for (Signaling.PublishTrack track : offer.tracks()) if (track.mid().equals(mid)) return track.source();
+    return null;
   }
 
   // ── Receiving ────────────────────────────────────────────────────────────────────────────────
@@ -305,6 +341,7 @@ public final class CallClient {
       String answer = createAnswer(sub).description;
       setLocal(sub, new SessionDescription(SessionDescription.Type.ANSWER, stereo ? withStereo(answer) : answer));
     } catch (SdpException problem) {
+      recover("all");
       rollBack(sub);
       throw problem;
     }
@@ -351,9 +388,12 @@ public final class CallClient {
     } catch (Signaling.SignalingException problem) {
       if (problem.mayWorkLater()) recover("none"); // It brings the same offer again.
       else unconfirmed = null;
-      if (!OVERTAKEN.contains(String.valueOf(problem.code))) throw problem;
-      recover("none");
-      return null;
+      if (OVERTAKEN.contains(String.valueOf(problem.code))) {
+        recover("none");
+        return null;
+      }
+      if (!heed(problem)) recover("all");
+      throw problem;
     }
   }
 
@@ -364,7 +404,7 @@ public final class CallClient {
       RtpTransceiver transceiver = receivers.get(track.mid());
       if (transceiver != null) tracks.add(new RemoteTrack(track, transceiver.getReceiver().track()));
     }
-    listener.onTracks(tracks);
+    attempt(() -> listener.onTracks(tracks)); // What it throws must not stop the answer.
   }
 
   // ── Messages ─────────────────────────────────────────────────────────────────────────────────
@@ -452,8 +492,10 @@ public final class CallClient {
         connectionChanged();
       }
     } catch (Exception problem) {
-      boolean refused = !(problem instanceof Signaling.SignalingException call) || !call.mayWorkLater();
-      if (isGone(problem)) {
+      boolean refused = !mayWorkLater(problem);
+      if (codeOf(problem).equals(REPLACED)) {
+        heed(problem);
+      } else if (sessionId != null && GONE.contains(codeOf(problem))) {
         sessionId = null;
         schedule(0, () -> recoverBy("all", retryMs));
       } else if (refused && !reset.equals("all")) {
@@ -468,7 +510,9 @@ public final class CallClient {
   private void resume(String reset) throws Exception {
     if (reset.equals("all")) {
       makePub();
-      entered(signaling.resume(new Signaling.ResumeRequest(sessionId, reset, receiveCapabilities(), firstPublish())));
+      Signaling.PublishRequest publish = firstPublish();
+      entered(
+          publish, signaling.resume(new Signaling.ResumeRequest(sessionId, reset, receiveCapabilities(), publish)));
       return;
     }
     boolean restarts = reset.equals("ice") && pub.getRemoteDescription() != null;
@@ -477,7 +521,7 @@ public final class CallClient {
       Signaling.PublishRequest publish = restarts ? makeOffer() : null;
       Signaling.JoinResult result = signaling.resume(new Signaling.ResumeRequest(sessionId, reset, null, publish));
       iceServers = result.iceServers().stream().map(CallClient::iceServer).toList();
-      if (restarts && result.publish() != null) published(result.publish());
+      if (restarts && result.publish() != null) published(publish, result.publish(), null);
       receive(result.subscribe());
     } catch (Signaling.SignalingException problem) {
       if (restarts && !problem.mayWorkLater()) rollBack(pub);
@@ -491,7 +535,8 @@ public final class CallClient {
     generation = 0;
     revision = 0;
     unconfirmed = null;
-    entered(signaling.join(new Signaling.JoinRequest(receiveCapabilities(), firstPublish())));
+    Signaling.PublishRequest publish = firstPublish();
+    entered(publish, signaling.join(new Signaling.JoinRequest(receiveCapabilities(), publish)));
   }
 
   private void makePub() throws Exception {
@@ -523,13 +568,13 @@ public final class CallClient {
   }
 
   /** Takes the answer of a join, or of a resume with new PeerConnections. */
-  private void entered(Signaling.JoinResult result) throws Exception {
+  private void entered(Signaling.PublishRequest publish, Signaling.JoinResult result) throws Exception {
     sessionId = result.user().sessionId();
     iceServers = result.iceServers().stream().map(CallClient::iceServer).toList();
     if (!pub.setConfiguration(configuration())) throw new SdpException("The ICE servers were not taken");
     if (result.publish() != null) {
       setLocal(pub, firstOffer);
-      published(result.publish());
+      published(publish, result.publish(), null);
     }
     firstOffer = null;
     if (state == State.NEW) setState(State.CONNECTING);
@@ -551,8 +596,28 @@ public final class CallClient {
     return pc != null && pc.connectionState() == PeerConnectionState.FAILED;
   }
 
-  private static boolean isGone(Exception problem) {
-    return problem instanceof Signaling.SignalingException call && GONE.contains(String.valueOf(call.code));
+  private static String codeOf(Exception problem) {
+    return problem instanceof Signaling.SignalingException call ? String.valueOf(call.code) : "";
+  }
+
+  private static boolean mayWorkLater(Exception problem) {
+    return problem instanceof Signaling.SignalingException call && call.mayWorkLater();
+  }
+
+  /** What a refusal says about the whole call. @return whether it says anything */
+  private boolean heed(Exception problem) {
+    String code = codeOf(problem);
+    if (code.equals(REPLACED)) {
+      if (state != State.ENDED) listener.onReplaced();
+      end();
+    } else if (GONE.contains(code)) {
+      recover("none");
+    } else if (DIFFERS.contains(code)) {
+      recover("all");
+    } else {
+      return false;
+    }
+    return true;
   }
 
   /** RFC 7587 §6.1: a receiver asks for stereo in its own description. */
@@ -560,7 +625,7 @@ public final class CallClient {
     String result = sdp;
     Matcher opus = OPUS.matcher(sdp);
     while (opus.find()) {
-      result = result.replaceAll("(?m)^(a=fmtp:" + opus.group(1) + " (?!.*\\bstereo=)[^\r\n]*)", "$1;stereo=1");
+      result = result.replaceAll("(?m)^(a=fmtp:" + opus.group(1) + " (?!.*[ ;]stereo=)[^\r\n]*)", "$1;stereo=1");
     }
     return result;
   }
@@ -602,7 +667,7 @@ public final class CallClient {
           result.complete(null);
         } catch (Exception problem) {
           result.completeExceptionally(problem);
-          if (isGone(problem)) recover("none");
+          heed(problem);
         }
       });
     } catch (RejectedExecutionException ended) {
@@ -641,8 +706,8 @@ public final class CallClient {
     try {
       task.run();
     } catch (Exception problem) {
-      listener.onProblem(problem);
-      if (isGone(problem)) recover("none");
+      if (state != State.ENDED) listener.onProblem(problem);
+      heed(problem);
     }
   }
 

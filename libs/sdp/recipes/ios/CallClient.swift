@@ -29,6 +29,9 @@ protocol CallClientDelegate: AnyObject {
     /// A message of another user, or an error about one of ours: JSON text.
     func callClient(_ client: CallClient, didReceiveMessage json: Data)
     func callClient(_ client: CallClient, didChange state: CallState)
+    /// The user came in with another device, and so this call ends. Do not join again unless the person asks: the two
+    /// devices would take the call from each other.
+    func callClientWasReplaced(_ client: CallClient)
     /// Something failed that the call survives.
     func callClient(_ client: CallClient, hasProblem problem: Error)
 }
@@ -45,11 +48,15 @@ protocol CallClientDelegate: AnyObject {
 @MainActor
 final class CallClient: NSObject {
     /// The session is over on the server: only a new join helps.
-    private static let gone: Set<String> = ["session_gone", "stale_session", "user_not_found", "room_not_found"]
+    private static let gone: Set<String> = ["session_gone", "user_not_found", "room_not_found"]
+    /// The user is in with another session: this one has been replaced.
+    private static let replaced = "stale_session"
     /// The offer that was answered is not current any more: the current one is asked for.
     private static let overtaken: Set<String> = ["stale_negotiation", "no_negotiation"]
     /// The server knows another PUB than this one: only a new one helps.
-    private static let differs: Set<String> = ["mline_mismatch", "mline_count_shrunk", "dtls_fingerprint_changed"]
+    private static let differs: Set<String> = [
+        "mline_mismatch", "mline_count_shrunk", "dtls_fingerprint_changed", "stale_offer",
+    ]
     /// `disconnected` often mends itself within this time, over another network too.
     private static let disconnectedSeconds = 3.0
     /// So long a new attempt has to connect.
@@ -128,7 +135,8 @@ final class CallClient: NSObject {
     // MARK: - Sending
 
     /// Sends a track as its source. If the source is being sent, the track takes the place of the one before, without
-    /// negotiation. Before the join it is only noted, and goes with it.
+    /// negotiation. Before the join it is only noted, and goes with it. Throws, with the `code`, if the track was refused,
+    /// and then it is not sent; what is refused at the join is told to the delegate.
     func send(_ track: LocalTrack) async throws {
         try await serially {
             let index = self.sending.firstIndex { $0.source == track.source }
@@ -139,16 +147,19 @@ final class CallClient: NSObject {
             }
             guard self.sessionId != nil else { return }
             self.addSender(track)
+            let refusal: SignalingError?
             do {
-                try await self.publish()
-            } catch let problem as SignalingError where !problem.mayWorkLater {
+                refusal = try await self.publish(asked: track.source)
+            } catch {
+                if Self.mayWorkLater(error) { throw error } // It may have been taken: the next offer has it too.
                 // Idle rather than stopped: after a rollback libwebrtc would give a stopped one the section of the next.
                 self.sending.removeAll { $0.source == track.source }
                 let idle = self.senders.removeValue(forKey: track.source)
                 idle?.sender.track = nil
                 idle?.setDirection(.inactive, error: nil)
-                throw problem
+                throw error
             }
+            if let refusal { throw refusal }
         }
     }
 
@@ -193,16 +204,22 @@ final class CallClient: NSObject {
     }
 
     /// Offers all that is sent, of which the server does the difference.
-    private func publish() async throws {
-        guard let pub else { return }
+    ///
+    /// - Parameter asked: the source it is for
+    /// - Returns: why the server did not take that one
+    @discardableResult
+    private func publish(asked: String? = nil) async throws -> SignalingError? {
+        guard let pub else { return nil }
+        let offer = try await makeOffer(pub)
+        let result: PublishResult
         do {
-            try await published(pub, signaling.publish(makeOffer(pub)))
-        } catch let problem as SignalingError where !problem.mayWorkLater {
+            result = try await signaling.publish(offer)
+        } catch {
             // Unless it was refused the server may have applied it, and a rollback would rename our sections.
-            try await rollBack(pub)
-            if Self.differs.contains(problem.code ?? "") { recover("all") }
-            throw problem
+            if !Self.mayWorkLater(error) { try await rollBack(pub) }
+            throw error
         }
+        return try await published(pub, offer, result, asked: asked)
     }
 
     private func makeOffer(_ pub: RTCPeerConnection) async throws -> PublishRequest {
@@ -217,14 +234,29 @@ final class CallClient: NSObject {
         PublishTrack(mid: mid, source: track.source, codec: track.codec, stereo: track.stereo)
     }
 
-    private func published(_ pub: RTCPeerConnection, _ result: PublishResult) async throws {
-        try await pub.setRemoteDescription(RTCSessionDescription(type: .answer, sdp: result.sdp))
-        pubGeneration = result.generation
-        for section in result.sections {
-            guard let source = section.source else { continue }
-            if let trackId = section.trackId { trackIds[source] = trackId }
-            if section.status == "rejected" { report(SignalingError(code: section.code)) }
+    /// See `publish`.
+    @discardableResult
+    private func published(
+        _ pub: RTCPeerConnection, _ offer: PublishRequest, _ result: PublishResult, asked: String? = nil
+    ) async throws -> SignalingError? {
+        do {
+            try await pub.setRemoteDescription(RTCSessionDescription(type: .answer, sdp: result.sdp))
+        } catch {
+            recover("all") // The server has applied what we have not.
+            throw error
         }
+        pubGeneration = result.generation
+        var refusal: SignalingError?
+        for section in result.sections {
+            guard let source = offer.tracks.first(where: { $0.mid == section.mid })?.source else { continue }
+            if let trackId = section.trackId { trackIds[source] = trackId }
+            guard section.status == "rejected" else { continue }
+            sending.removeAll { $0.source == source }
+            senders[source] = nil // The answer has stopped it.
+            let problem = SignalingError(code: section.code)
+            if source == asked { refusal = problem } else { report(problem) }
+        }
+        return refusal
     }
 
     // MARK: - Receiving
@@ -256,7 +288,8 @@ final class CallClient: NSObject {
                 try await applyOffer(offer)
             } catch {
                 report(error)
-                return
+                recover("all")
+                continue
             }
             await confirm()
         }
@@ -314,7 +347,10 @@ final class CallClient: NSObject {
             let call = error as? SignalingError
             if call?.mayWorkLater == true { return recover("none") } // It brings the same offer again.
             if unconfirmed?.negotiationId == answer.negotiationId { unconfirmed = nil }
-            if Self.overtaken.contains(call?.code ?? "") { recover("none") } else { report(error) }
+            if Self.overtaken.contains(call?.code ?? "") { return recover("none") }
+            if heed(error) { return }
+            report(error)
+            recover("all")
         }
     }
 
@@ -409,7 +445,8 @@ final class CallClient: NSObject {
                 reset = "all"
             } catch {
                 let call = error as? SignalingError
-                if Self.gone.contains(call?.code ?? "") {
+                if call?.code == Self.replaced { return }
+                if sessionId != nil, Self.gone.contains(call?.code ?? "") {
                     sessionId = nil
                 } else if call?.mayWorkLater == true {
                     await sleep(retry)
@@ -436,8 +473,9 @@ final class CallClient: NSObject {
         if reset == "all" {
             try await makePub()
             let capabilities = try await receiveCapabilities()
-            try await entered(signaling.resume(ResumeRequest(
-                sessionId: sessionId, reset: reset, capabilitiesSdp: capabilities, publish: firstPublish())))
+            let publish = firstPublish()
+            try await entered(publish, signaling.resume(ResumeRequest(
+                sessionId: sessionId, reset: reset, capabilitiesSdp: capabilities, publish: publish)))
             return
         }
         let restarts = reset == "ice" && pub?.remoteDescription != nil ? pub : nil
@@ -447,7 +485,7 @@ final class CallClient: NSObject {
             if let restarts { publish = try await makeOffer(restarts) }
             let result = try await signaling.resume(ResumeRequest(sessionId: sessionId, reset: reset, publish: publish))
             iceServers = result.iceServers.map(Self.iceServer)
-            if let restarts, let answer = result.publish { try await published(restarts, answer) }
+            if let restarts, let publish, let answer = result.publish { try await published(restarts, publish, answer) }
             await receive(result.subscribe)
         } catch let problem as SignalingError where !problem.mayWorkLater {
             if let restarts { try await rollBack(restarts) }
@@ -462,8 +500,9 @@ final class CallClient: NSObject {
         waiting = nil
         unconfirmed = nil
         let capabilities = try await receiveCapabilities()
-        try await entered(signaling.join(JoinRequest(
-            capabilitiesSdp: capabilities, publish: firstPublish(), subscribe: subscribe)))
+        let publish = firstPublish()
+        try await entered(publish, signaling.join(JoinRequest(
+            capabilitiesSdp: capabilities, publish: publish, subscribe: subscribe)))
     }
 
     private func makePub() async throws {
@@ -493,14 +532,14 @@ final class CallClient: NSObject {
     }
 
     /// Takes the answer of a join, or of a resume with new PeerConnections.
-    private func entered(_ result: JoinResult) async throws {
+    private func entered(_ publish: PublishRequest?, _ result: JoinResult) async throws {
         sessionId = result.user.sessionId
         iceServers = result.iceServers.map(Self.iceServer)
         if let pub {
             guard pub.setConfiguration(configuration()) else { throw CallError.serversNotTaken }
-            if let offer = firstOffer, let answer = result.publish {
+            if let offer = firstOffer, let publish, let answer = result.publish {
                 try await pub.setLocalDescription(offer)
-                try await published(pub, answer)
+                try await published(pub, publish, answer)
             }
         }
         firstOffer = nil
@@ -563,7 +602,8 @@ final class CallClient: NSObject {
             .compactMap { $0.dropFirst("a=rtpmap:".count).split(separator: " ").first }
         return lines.map { line in
             let isOpus = opus.contains { line.hasPrefix("a=fmtp:\($0) ") }
-            return isOpus && !line.contains("stereo=1") ? line + ";stereo=1" : line
+            let says = line.range(of: "[ ;]stereo=", options: .regularExpression) != nil // `sprop-stereo` is another one.
+            return isOpus && !says ? line + ";stereo=1" : line
         }.joined(separator: "\r\n")
     }
 
@@ -578,10 +618,33 @@ final class CallClient: NSObject {
         queue = Task { _ = await task.result }
         do {
             try await task.value
-        } catch let problem as SignalingError where Self.gone.contains(problem.code ?? "") {
-            recover("none")
-            throw problem
+        } catch {
+            heed(error)
+            throw error
         }
+    }
+
+    private static func mayWorkLater(_ problem: Error) -> Bool {
+        (problem as? SignalingError)?.mayWorkLater == true
+    }
+
+    /// What a refusal says about the whole call.
+    ///
+    /// - Returns: whether it says anything
+    @discardableResult
+    private func heed(_ problem: Error) -> Bool {
+        let code = (problem as? SignalingError)?.code ?? ""
+        if code == Self.replaced {
+            if state != .ended { delegate?.callClientWasReplaced(self) }
+            end()
+        } else if Self.gone.contains(code) {
+            recover("none")
+        } else if Self.differs.contains(code) {
+            recover("all")
+        } else {
+            return false
+        }
+        return true
     }
 
     private func setState(_ next: CallState) {
