@@ -66,6 +66,30 @@ const CONSTRUCTS: readonly Construct[] = [
     build: (size) => offer([video({ codecs: [...strangers(size, 'apt=126', 'rtx'), 'a=rtpmap:126 VP8/90000'] })]),
   },
   {
+    name: 'codecs, each with its RTX',
+    sizes: doubling(46),
+    build: (size) =>
+      offer([
+        video({
+          codecs: repeat(size, (n) => pairOf(PAYLOAD_TYPES[2 * n] ?? 0, PAYLOAD_TYPES[2 * n + 1] ?? 0)).flat(),
+        }),
+      ]),
+  },
+  {
+    name: 'codecs × RTX payload types',
+    sizes: doubling(46),
+    build: (size) =>
+      offer([
+        video({
+          codecs: [
+            ...PAYLOAD_TYPES.slice(0, size).flatMap((type) => [`a=rtpmap:${type} VP8/90000`]),
+            ...PAYLOAD_TYPES.slice(46, 46 + size).flatMap((type) => rtxOf(type, 126)),
+            ...VP8.map(high),
+          ],
+        }),
+      ]),
+  },
+  {
     name: 'extmap',
     sizes: doubling(256 - 3),
     build: inVideo((size) => repeat(size, (n) => `a=extmap:${n + 300} urn:x:${n}`)),
@@ -137,6 +161,14 @@ const CONSTRUCTS: readonly Construct[] = [
     build: inVideo((size) => [`a=rid:${' '.repeat(size)}x`, `a=rtpmap:96 VP8/90000${' '.repeat(size)}`]),
   },
 ];
+
+function pairOf(codec: number, rtx: number): string[] {
+  return [`a=rtpmap:${codec} VP8/90000`, ...rtxOf(rtx, codec)];
+}
+
+function rtxOf(rtx: number, codec: number): string[] {
+  return [`a=rtpmap:${rtx} rtx/90000`, `a=fmtp:${rtx} apt=${codec}`];
+}
 
 function high(line: string): string {
   return line.replace('96', '125').replace(':97', ':126');

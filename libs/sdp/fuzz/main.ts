@@ -1,10 +1,5 @@
 /*
- * Fuzzes the library on threads of its own, guided by coverage.
- *
- *   npm run fuzz:sdp -- --inputs 1000000 [--seed N] [--workers N]
- *
- * The same seed, inputs and workers give the same run. Ctrl-C ends it and tells what was done until then. Ends with 1
- * if anything was found.
+ * `npm run fuzz:sdp`: fuzzes the library on threads of its own, guided by coverage. `--help` tells how to call it.
  */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
@@ -24,22 +19,49 @@ const ALLOWED_GROWTH = 16;
 /** Below this, noise is greater than what is measured. */
 const ENOUGH_FOR_GROWTH = 100_000;
 
+const DEFAULT_WORKERS = String(Math.min(2, availableParallelism()));
+
 const say = (text: string) => process.stdout.write(`${text}\n`);
 
-const { values } = parseArgs({
-  options: {
-    inputs: { type: 'string', default: '1000000' },
-    seed: { type: 'string', default: '1' },
-    workers: { type: 'string', default: String(Math.min(2, availableParallelism())) },
-  },
-});
-const wholeNumber = (text: string) => {
-  if (!/^\d{1,9}$/.test(text)) throw new Error('--inputs, --seed and --workers are whole numbers');
+const USAGE = `npm run fuzz:sdp -- [--inputs 1000000] [--seed 1] [--workers ${DEFAULT_WORKERS}]
+
+Mutates recorded SDP and takes it through the library. The same seed, inputs and workers give the same run.
+Ctrl-C ends it and tells what was done until then. Exit code: 0 nothing found, 1 found, 2 wrong use.`;
+
+function wrongUse(what: string): never {
+  process.stderr.write(`fuzz: ${what}\n\n${USAGE}\n`);
+  process.exit(2);
+}
+
+function readArguments() {
+  try {
+    const { values } = parseArgs({
+      options: {
+        inputs: { type: 'string', default: '1000000' },
+        seed: { type: 'string', default: '1' },
+        workers: { type: 'string', default: DEFAULT_WORKERS },
+        help: { type: 'boolean', short: 'h', default: false },
+      },
+    });
+    return values;
+  } catch (error) {
+    return wrongUse(error instanceof Error ? error.message : String(error));
+  }
+}
+
+function wholeNumber(name: string, text: string, least: number): number {
+  if (!/^\d{1,9}$/.test(text) || Number(text) < least) wrongUse(`--${name} is a whole number from ${least} on`);
   return Number(text);
-};
-const inputs = wholeNumber(values.inputs);
-const seed = wholeNumber(values.seed);
-const workers = wholeNumber(values.workers);
+}
+
+const values = readArguments();
+if (values.help) {
+  say(USAGE);
+  process.exit();
+}
+const inputs = wholeNumber('inputs', values.inputs, 1);
+const seed = wholeNumber('seed', values.seed, 0);
+const workers = wholeNumber('workers', values.workers, 1);
 
 interface Thread {
   report: Report | undefined;
@@ -162,7 +184,7 @@ tellCoverage(reports);
 say(`\ninputs: ${done} in ${seconds().toFixed(0)} s, ${Math.round(done / seconds())} a second`);
 say(`kept for reaching new code: ${reports.map(({ kept }) => kept).join(', ')} by thread`);
 say(
-  `worst time: ${Math.max(...reports.map((each) => each.worstMicrosPerKib)).toFixed(0)} µs per KiB through all doors`,
+  `worst time: ${Math.max(...reports.map(({ worstTimes }) => worstTimes)).toFixed(1)} times that of an untouched recording`,
 );
 const growth = reports.map(growthPerInput);
 say(

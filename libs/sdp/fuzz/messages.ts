@@ -11,7 +11,7 @@ export interface Report {
   readonly done: number;
   readonly outcomes: ReadonlyMap<string, number>;
   readonly found: ReadonlyMap<string, Found>;
-  readonly worstMicrosPerKib: number;
+  readonly worstTimes: number;
   readonly kept: number;
   /** Bytes in use after garbage collection, less what is kept on purpose, at even distances. */
   readonly heap: readonly { readonly done: number; readonly bytes: number }[];

@@ -34,9 +34,9 @@ async function main({ seed, inputs, shared }: Task): Promise<void> {
     fuzzer.run(Math.round((inputs * sample) / SAMPLES) - fuzzer.done);
     gc();
     heap.push({ done: fuzzer.done, bytes: getHeapStatistics().used_heap_size - fuzzer.keptBytes });
-    const { done, outcomes, found, worstMicrosPerKib, kept } = fuzzer;
+    const { done, outcomes, found, worstTimes, kept } = fuzzer;
     const covered = coverage.covered();
-    const report: Report = { done, outcomes, found, worstMicrosPerKib, kept, heap, covered };
+    const report: Report = { done, outcomes, found, worstTimes, kept, heap, covered };
     // oxlint-disable-next-line unicorn/require-post-message-target-origin -- this is no window
     parentPort?.postMessage(report);
   }
