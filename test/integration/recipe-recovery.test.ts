@@ -149,7 +149,7 @@ it('a session that neither sends nor receives has nothing to heal', async () => 
 it('a publish without an answer is repeated, told once, and given up for a new connection', async () => {
   const { call, signaling, problems } = makeCall();
   await call.join();
-  signaling.publish.mockRejectedValue(new Error('the network is down'));
+  signaling.publish.mockRejectedValue(new DOMException('too long', 'TimeoutError'));
   const sent = expect(call.send('microphone', microphone)).rejects.toThrow('There was no answer');
   await aWhile();
   await sent;

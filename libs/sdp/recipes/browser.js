@@ -20,7 +20,7 @@
 
 /**
  * Your channel to your backend. Bodies and answers are those of the media server's API. A call that was refused rejects
- * with the `code` and `retryable` of the problem document. Without either it counts as lost on the way and is repeated:
+ * with the `code` and `retryable` of the problem document. Without a `code` it counts as lost on the way and is repeated:
  * so give the refusals of your own backend a `code` and `retryable: false`, too.
  *
  * @typedef {object} Signaling
@@ -692,7 +692,7 @@ export class CallClient {
    */
   async #call(ask) {
     const answer = await ask().catch((error) => {
-      if (codeOf(error) !== '' || 'retryable' in Object(error)) throw error;
+      if (codeOf(error) !== '') throw error;
       throw Object.assign(new Error('There was no answer', { cause: error }), { retryable: true });
     });
     if (!answer) throw new TypeError("Signaling has to resolve with the server's answer");
@@ -805,9 +805,10 @@ function withStereo(sdp) {
   );
 }
 
-/** @param {unknown} error @returns {string} the API's code; '' if there was no answer */
+/** @param {unknown} error @returns {string} the API's code; '' if there was no answer. A DOMException's is a number. */
 function codeOf(error) {
-  return typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : '';
+  const isCoded = typeof error === 'object' && error !== null && 'code' in error && typeof error.code === 'string';
+  return isCoded ? String(error.code) : '';
 }
 
 /** @param {unknown} error */
