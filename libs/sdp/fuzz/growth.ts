@@ -36,6 +36,8 @@ const section = (index: number, spec: SectionSpec): SectionSpec => ({
 /** The last codec only is one of ours: all before are tried in vain. */
 const strangers = (size: number, fmtp: string, name = 'H264') =>
   PAYLOAD_TYPES.slice(0, size).flatMap((type) => [`a=rtpmap:${type} ${name}/90000`, `a=fmtp:${type} ${fmtp}`]);
+/** Format parameters that are read each time a line is looked at. */
+const LONG = repeat(60, (n) => `;parameter-${n}=${n}`).join('');
 const WRONG_PROFILE = 'packetization-mode=1;profile-level-id=f4001f;level-asymmetry-allowed=1';
 
 const CONSTRUCTS: readonly Construct[] = [
@@ -83,7 +85,7 @@ const CONSTRUCTS: readonly Construct[] = [
         video({
           codecs: [
             ...PAYLOAD_TYPES.slice(0, size).flatMap((type) => [`a=rtpmap:${type} VP8/90000`]),
-            ...PAYLOAD_TYPES.slice(46, 46 + size).flatMap((type) => rtxOf(type, 126)),
+            ...PAYLOAD_TYPES.slice(46, 46 + size).flatMap((type) => rtxOf(type, 126, LONG)),
             ...VP8.map(high),
           ],
         }),
@@ -166,8 +168,8 @@ function pairOf(codec: number, rtx: number): string[] {
   return [`a=rtpmap:${codec} VP8/90000`, ...rtxOf(rtx, codec)];
 }
 
-function rtxOf(rtx: number, codec: number): string[] {
-  return [`a=rtpmap:${rtx} rtx/90000`, `a=fmtp:${rtx} apt=${codec}`];
+function rtxOf(rtx: number, codec: number, more = ''): string[] {
+  return [`a=rtpmap:${rtx} rtx/90000`, `a=fmtp:${rtx} apt=${codec}${more}`];
 }
 
 function high(line: string): string {
