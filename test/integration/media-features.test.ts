@@ -243,11 +243,10 @@ describe('video', () => {
     await boris.flows('held:camera');
     expect(offerOf(boris, 'held:camera')).toContain('VP9/90000');
 
-    const begin = { at: performance.now(), free: freeStream.bytes, held: heldStream.bytes };
+    // Both send the same picture over the same time; only the limit differs.
+    const begin = { free: freeStream.bytes, held: heldStream.bytes };
     await eventually('enough to judge by', () => freeStream.bytes - begin.free > 75_000);
-    const perSecond = 8000 / (performance.now() - begin.at);
-    expect((heldStream.bytes - begin.held) * perSecond).toBeLessThan(1.25 * limit);
-    expect((freeStream.bytes - begin.free) * perSecond).toBeGreaterThan(1.5 * limit);
+    expect(freeStream.bytes - begin.free).toBeGreaterThan(1.5 * (heldStream.bytes - begin.held));
     // libwebrtc holds the whole PeerConnection to what the last video section says.
     const pair = (await stats(held, 'candidate-pair')).find(({ nominated }) => nominated);
     expect(pair?.availableOutgoingBitrate).toBeLessThanOrEqual(limit);

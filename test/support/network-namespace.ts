@@ -40,14 +40,23 @@ export class NetworkNamespace {
     return new NetworkNamespace(holder);
   }
 
-  /** What keeps this machine from making namespaces, or null. */
+  /** What keeps this machine from making namespaces, links between them and routers of them, or null. */
   static async obstacle(): Promise<string | null> {
     if (process.getuid?.() !== 0) return 'only root may make network namespaces';
+    let namespace: NetworkNamespace | undefined;
     try {
-      await (await NetworkNamespace.create()).dispose();
+      // A container may have any of these and lack the others.
+      namespace = await NetworkNamespace.create();
+      await namespace.forward();
+      await NetworkNamespace.connect(
+        { namespace: NetworkNamespace.host, device: `try${process.pid}`, address: '198.19.255.253/30' },
+        { namespace, device: 'uplink', address: '198.19.255.254/30' },
+      );
       return null;
     } catch (error) {
-      return error instanceof Error ? error.message : String(error);
+      return error instanceof Error ? error.message.trim() : String(error);
+    } finally {
+      await namespace?.dispose();
     }
   }
 

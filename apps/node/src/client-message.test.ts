@@ -17,6 +17,7 @@ describe('a message', () => {
       id: 'm1',
       to: ['boris'],
       message: { from: 'anna', data },
+      bytes: Buffer.byteLength(JSON.stringify({ from: 'anna', data })),
     });
     expect(read('{"data":null}')).toMatchObject({ ok: true, id: null, to: undefined, message: { data: null } });
   });

@@ -15,9 +15,15 @@ const decoder = new TextDecoder('utf-8', { fatal: true });
 
 type ErrorCode = MessageError['error']['code'];
 
-/** What a client sent. `id` is the message's own, if it could be read. */
+/** What a client sent. `id` is the message's own, if it could be read; `bytes` is the size as delivered. */
 export type ReadMessage =
-  | { readonly ok: true; readonly id: string | null; readonly to: ClientMessage['to']; readonly message: DataMessage }
+  | {
+      readonly ok: true;
+      readonly id: string | null;
+      readonly to: ClientMessage['to'];
+      readonly message: DataMessage;
+      readonly bytes: number;
+    }
   | { readonly ok: false; readonly id: string | null; readonly code: ErrorCode; readonly detail: string };
 
 /**
@@ -48,7 +54,7 @@ export function readClientMessage(payload: Uint8Array, ppid: number, from: strin
   // Numbers may grow: 1e20 is written out in full.
   const bytes = Buffer.byteLength(JSON.stringify(message));
   if (bytes > MAX_DATA_MESSAGE_BYTES) return refuse('message_too_large', tooLarge(bytes), id);
-  return { ok: true, id, to: parsed.data.to, message };
+  return { ok: true, id, to: parsed.data.to, message, bytes };
 }
 
 function tooLarge(bytes: number): string {

@@ -9,7 +9,7 @@ import {
 } from '@mediaserver/contracts';
 import type { Logger, NodeMetrics } from '@mediaserver/telemetry';
 import { readClientMessage } from './client-message.ts';
-import { RateLimit } from './rate-limit.ts';
+import { RateLimit, type RateLimits } from './rate-limit.ts';
 
 /** With what a transport is made that shall carry data channels. All sizes in bytes. */
 export const SCTP_OPTIONS = {
@@ -24,7 +24,12 @@ export const SCTP_OPTIONS = {
 } as const satisfies Partial<WebRtcTransportOptions>;
 
 /** What one session may send: a cursor 30 times a second, or a few large messages. */
-const SENDING = { messages: { perSecond: 30, burst: 100 }, bytes: { perSecond: 64 * 1024, burst: 256 * 1024 } };
+const SENDING = { messages: { perSecond: 30, burst: 100 }, bytes: { perSecond: 16 * 1024, burst: 64 * 1024 } };
+/**
+ * What all sessions of a room may send together on one kind of channel, so that who can take that much keeps its
+ * channels. A burst is half of what may wait for a client (`sctpPerStreamSendQueueLimit`).
+ */
+const ROOM = { messages: { perSecond: 500, burst: 2_000 }, bytes: { perSecond: 32 * 1024, burst: 256 * 1024 } };
 /** Of what goes over it so much is still read and answered with an error. */
 const REFUSALS = { messages: { perSecond: 10, burst: 50 }, bytes: { perSecond: 16 * 1024, burst: 128 * 1024 } };
 /** A client that sends so much too much has its channels closed. */
@@ -54,8 +59,10 @@ interface DataSession {
   readonly sending: RateLimit;
   readonly refusals: RateLimit;
   readonly tolerated: RateLimit;
-  /** Ends both channels; the client sees them close. */
-  readonly close: (reason: string) => void;
+  /** What was made on its transport. */
+  readonly parts: Set<{ close(): void }>;
+  /** Whether all of that is made. */
+  isOpen: boolean;
 }
 
 /** The Room's end: what it sends by, to all sessions at once. */
@@ -76,6 +83,8 @@ interface Hub {
  * 2. Every session has another subchannel. Nothing goes back to the session it came from.
  * 3. On `server` a session gets everything in order or loses the channel: there is never a gap.
  * 4. What a client can make this process do is bounded: by size before reading, by rate, and by closing.
+ * 5. A transport gets channels once; an `open` that failed leaves none.
+ * 6. What sessions here send passes only while the Room is within its rate; messages of other nodes count, too.
  */
 export class DataChannels {
   readonly #router: Router;
@@ -83,6 +92,8 @@ export class DataChannels {
   /** Takes a message to the room's other nodes. */
   readonly #forward: (routed: RoutedMessage) => void;
   readonly #sessions = new Map<number, DataSession>();
+  readonly #opened = new WeakMap<WebRtcTransport, Promise<void>>();
+  readonly #passing: Readonly<Record<Label, RateLimit>>;
   #hub: Promise<Hub> | null = null;
   #producers: Hub['producers'] | null = null;
   #nextSubchannel = 0;
@@ -91,15 +102,27 @@ export class DataChannels {
     this.#router = options.router;
     this.#metrics = options.metrics;
     this.#forward = options.forward;
+    const now = performance.now();
+    this.#passing = { server: new RateLimit(ROOM, now), 'server-lossy': new RateLimit(ROOM, now) };
   }
 
   /**
-   * Makes both channels on a session's transport; the client makes its ends itself (`negotiated: true`). Once per
-   * transport, which must have been made with {@link SCTP_OPTIONS} and have no other channels.
+   * Makes both channels on a session's transport; the client makes its ends itself (`negotiated: true`). The transport
+   * must have been made with {@link SCTP_OPTIONS} and have no other channels. A second call for it does nothing; one
+   * after a failure tries again, in vain if mediasoup had given out stream ids, which it does once.
    *
    * @throws Error if the transport closes meanwhile
    */
-  async open({ userId }: SessionRecord, transport: WebRtcTransport, log: Logger): Promise<void> {
+  open(record: SessionRecord, transport: WebRtcTransport, log: Logger): Promise<void> {
+    const known = this.#opened.get(transport);
+    if (known) return known;
+    const opening = this.#open(record, transport, log);
+    this.#opened.set(transport, opening);
+    opening.catch(() => this.#opened.delete(transport));
+    return opening;
+  }
+
+  async #open({ userId }: SessionRecord, transport: WebRtcTransport, log: Logger): Promise<void> {
     const session = this.#addSession(userId, transport, log);
     try {
       const { direct, producers } = await this.#getHub();
@@ -107,6 +130,7 @@ export class DataChannels {
       for (const { label, id, ...parameters } of channels) {
         const sctpStreamParameters = { streamId: id, ...reliability(parameters) };
         const producer = await transport.produceData({ label, sctpStreamParameters });
+        session.parts.add(producer);
         const consumer = await direct.consumeData({ dataProducerId: producer.id });
         consumer.on('message', (payload, ppid) => this.#received(session, label, payload, ppid));
       }
@@ -115,17 +139,40 @@ export class DataChannels {
         const dataProducerId = producers[label].id;
         const subchannels = [session.subchannel];
         const consumer = await transport.consumeData({ dataProducerId, ...reliability(parameters), subchannels });
+        session.parts.add(consumer);
         const streamId = consumer.sctpStreamParameters?.streamId;
         if (streamId !== id) throw new Error(`the data channel ${label} has the stream id ${streamId}, not ${id}`);
         consumer.on('sctpsendbufferfull', () => {
           this.#metrics.dataMessagesDropped.inc({ reason: 'slow_receiver' });
-          if (label === RELIABLE) session.close('the client does not take what is sent to it');
+          if (label === RELIABLE) this.#close(session, 'the client does not take what is sent to it');
         });
       }
+      session.isOpen = true;
     } catch (error) {
-      this.#sessions.delete(session.subchannel);
+      if (this.#isCurrent(session)) this.#sessions.delete(session.subchannel);
+      closeParts(session);
       throw error;
     }
+    // It was closed meanwhile.
+    if (!this.#isCurrent(session)) closeParts(session);
+  }
+
+  #isCurrent(session: DataSession): boolean {
+    return this.#sessions.get(session.subchannel) === session;
+  }
+
+  /** Ends both channels; the client sees them close, and gets new ones when it starts anew. */
+  #close(session: DataSession, reason: string): void {
+    if (!this.#isCurrent(session)) return;
+    this.#sessions.delete(session.subchannel);
+    session.log.info({ reason }, 'data channels closed');
+    this.#metrics.dataSessionsClosed.inc();
+    if (session.isOpen) closeParts(session);
+  }
+
+  /** Ends the channels of every session here. */
+  closeAll(reason: string): void {
+    for (const session of this.#sessions.values()) this.#close(session, reason);
   }
 
   #addSession(userId: string, transport: WebRtcTransport, log: Logger): DataSession {
@@ -140,19 +187,11 @@ export class DataChannels {
       sending: new RateLimit(SENDING, now),
       refusals: new RateLimit(REFUSALS, now),
       tolerated: new RateLimit(TOLERATED, now),
-      close: (reason) => {
-        if (this.#sessions.get(subchannel) !== session) return;
-        this.#sessions.delete(subchannel);
-        log.info({ reason }, 'data channels closed');
-        this.#metrics.dataSessionsClosed.inc();
-        for (const each of opened) each.close();
-      },
+      parts: new Set(),
+      isOpen: false,
     };
-    const opened = new Set<{ close(): void }>();
-    transport.observer.on('newdataproducer', (each) => opened.add(each));
-    transport.observer.on('newdataconsumer', (each) => opened.add(each));
     transport.observer.once('close', () => {
-      if (this.#sessions.get(subchannel) === session) this.#sessions.delete(subchannel);
+      if (this.#isCurrent(session)) this.#sessions.delete(subchannel);
     });
     this.#sessions.set(subchannel, session);
     return session;
@@ -177,7 +216,7 @@ export class DataChannels {
 
   #received(session: DataSession, label: Label, payload: Buffer, ppid: number): void {
     // One that was closed may have sent more before it knew.
-    if (this.#sessions.get(session.subchannel) !== session) return;
+    if (!this.#isCurrent(session)) return;
     const now = performance.now();
     const { length } = payload;
     if (!session.sending.take(length, now)) {
@@ -190,6 +229,11 @@ export class DataChannels {
       this.#answer(session, label, { code: read.code, message: read.detail, id: read.id });
       return;
     }
+    if (!this.#passing[label].take(read.bytes, now)) {
+      this.#metrics.dataMessagesRefused.inc({ reason: 'room_rate_limited' });
+      this.#answer(session, label, { code: 'rate_limited', message: `The room: ${limitText(ROOM)}`, id: read.id });
+      return;
+    }
     this.#metrics.dataMessagesReceived.inc({ channel: label });
     const routed = { reliable: label === RELIABLE, to: read.to ?? null, message: read.message };
     this.#send(routed, session);
@@ -199,12 +243,10 @@ export class DataChannels {
   #refuseExcess(session: DataSession, label: Label, payload: Buffer, ppid: number, now: number): void {
     this.#metrics.dataMessagesRefused.inc({ reason: 'rate_limited' });
     if (!session.tolerated.take(payload.length, now)) {
-      session.close('the client sends far too much');
+      this.#close(session, 'the client sends far too much');
     } else if (session.refusals.take(payload.length, now)) {
       const { id } = readClientMessage(payload, ppid, session.userId);
-      const { messages, bytes } = SENDING;
-      const detail = `At most ${messages.perSecond} messages and ${bytes.perSecond} bytes a second are taken`;
-      this.#answer(session, label, { code: 'rate_limited', message: detail, id });
+      this.#answer(session, label, { code: 'rate_limited', message: `The session: ${limitText(SENDING)}`, id });
     }
   }
 
@@ -217,6 +259,8 @@ export class DataChannels {
 
   /** Hands a message of another node to those here whom it is for. */
   deliver(routed: RoutedMessage): void {
+    const bytes = Buffer.byteLength(JSON.stringify(routed.message));
+    this.#passing[labelFor(routed.reliable)].charge(bytes, performance.now());
     this.#send(routed, null);
   }
 
@@ -238,6 +282,14 @@ export class DataChannels {
       (session) => session !== sender && (!named || named.has(session.userId)),
     );
   }
+}
+
+function closeParts({ parts }: DataSession): void {
+  for (const part of parts) part.close();
+}
+
+function limitText({ messages, bytes }: RateLimits): string {
+  return `at most ${messages.perSecond} messages and ${bytes.perSecond} bytes a second are taken`;
 }
 
 const DIRECT_OPTIONS = {

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { Producer, Router } from 'mediasoup/types';
 import { planPipe, type PipeStep, type PipeView } from '@mediaserver/cascade';
 import {
+  errorCodeOf,
   ProblemError,
   type ControlCommand,
   type ControlParams,
@@ -89,6 +90,8 @@ export class MemberNode {
   readonly #doubts = new Map<string, number>();
   /** `seq` of the newest message it sent. */
   #messageSeq = -1;
+  /** Whether it knows this node, and so takes its messages. */
+  #known = false;
 
   constructor(options: {
     member: RoomMember;
@@ -103,12 +106,7 @@ export class MemberNode {
     this.#control = options.control;
     this.#pipeConfig = options.pipe;
     this.#log = options.log.child({ otherNodeId: options.member.nodeId, roomSessionId: options.room.roomSessionId });
-    const { roomSessionId, self } = this.#room;
-    this.outbox = new MessageOutbox(
-      (messages) => this.#call('cascade.messages', { roomSessionId, from: self, messages }),
-      this.#log,
-      options.metrics,
-    );
+    this.outbox = new MessageOutbox((messages) => this.#sendMessages(messages), this.#log, options.metrics);
     void this.#syncLoop();
     void this.#planLoop();
   }
@@ -189,6 +187,7 @@ export class MemberNode {
     const wasLost = this.#lost;
     this.#lost = false;
     this.#unreachableSince = null;
+    this.#known = true;
     this.receive(answer.state);
     this.comparePipe(answer.pipe);
     if (wasLost && !this.closed) this.#room.remoteTracksChanged();
@@ -213,6 +212,19 @@ export class MemberNode {
   }
 
   // ── Messages ─────────────────────────────────────────────────────────────────────────────────
+
+  async #sendMessages(messages: CascadedMessage[]): Promise<void> {
+    if (!this.#known) await this.#sync();
+    const { roomSessionId, self } = this.#room;
+    try {
+      await this.#call('cascade.messages', { roomSessionId, from: self, messages });
+    } catch (error) {
+      if (errorCodeOf(error) !== 'room_not_hosted') throw error;
+      // It may have the room and have forgotten this node; the hello before the next try tells.
+      this.#known = false;
+      throw new ProblemError('node_unavailable', 'the other node does not know this one');
+    }
+  }
 
   /** Of messages the other node sent, those it did not send before; it repeats a call whose answer it did not get. */
   takeNew(messages: readonly CascadedMessage[]): CascadedMessage[] {

@@ -10,7 +10,9 @@ import { MessageQueue, type CascadedMessage } from './message-queue.ts';
  * 1. One call at a time; what comes meanwhile goes with the next: order is kept, and a burst is few calls.
  * 2. A call that may have failed is made again with the same `seq`, which the other side knows.
  * 3. Messages of lossy channels do not outlive a failed call.
- * 4. After `close()` nothing is sent; what waited is counted as dropped.
+ * 4. A reliable message that is dropped leaves a mark in its place, sent until it is taken, unless the other node has
+ *    no room for it to be missed in.
+ * 5. After `close()` nothing is sent; what waited is counted as dropped.
  */
 export class MessageOutbox {
   readonly #send: (batch: CascadedMessage[]) => Promise<unknown>;
@@ -69,16 +71,21 @@ export class MessageOutbox {
 
   async #failed(batch: readonly CascadedMessage[], error: unknown, delayMs: number): Promise<void> {
     const code = errorCodeOf(error);
-    if (!isWorthRepeating(code)) {
+    if (code === 'room_not_hosted' || code === 'wrong_boot') {
+      // It has no sessions that could have heard what came before.
       this.#queue.confirm(batch);
       this.#dropped.inc({ reason: 'node_refused' }, batch.length);
-      // Without the room it has no users of it either.
-      const level = code === 'room_not_hosted' || code === 'wrong_boot' ? 'info' : 'error';
-      this.#log[level]({ err: error, messages: batch.length }, 'a node of the room refused messages');
+      this.#log.info({ code, messages: batch.length }, 'a node has the room no more; messages to it are dropped');
       return;
     }
-    this.#dropped.inc({ reason: 'node_unreachable' }, this.#queue.dropLossy());
-    if (!this.#failing) this.#log.warn({ code }, 'a node of the room does not take messages; trying again');
+    if (isWorthRepeating(code)) {
+      this.#dropped.inc({ reason: 'node_unreachable' }, this.#queue.dropLossy());
+      if (!this.#failing) this.#log.warn({ code }, 'a node of the room does not take messages; trying again');
+    } else {
+      const lost = this.#queue.giveUp(batch);
+      this.#dropped.inc({ reason: 'node_refused' }, lost);
+      if (lost > 0) this.#log.error({ err: error, messages: lost }, 'a node of the room refused messages');
+    }
     this.#failing = true;
     await pause(delayMs, this.#stop.signal);
   }
@@ -91,7 +98,7 @@ export class MessageOutbox {
   }
 }
 
-/** A fault of ours comes again with the same messages, and another process of that node has other sessions. */
+/** A fault of ours comes again with the same messages. */
 function isWorthRepeating(code: ErrorCode): boolean {
-  return errorCodes[code].retryable && code !== 'internal_error' && code !== 'wrong_boot';
+  return errorCodes[code].retryable && code !== 'internal_error';
 }

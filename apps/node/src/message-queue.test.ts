@@ -8,6 +8,8 @@ const message = (seq: number, reliable = true): CascadedMessage => ({
   to: null,
   message: { from: 'anna', data: seq },
 });
+/** What stands in place of lost messages. */
+const mark = (seq: number) => ({ seq, reliable: true, to: null, message: null });
 const seqs = (messages: readonly CascadedMessage[]) => messages.map(({ seq }) => seq);
 const range = (count: number) => Array.from({ length: count }, (_, index) => index);
 
@@ -26,6 +28,7 @@ describe('invariant 1: order', () => {
       fc.property(fc.array(step, { maxLength: 300 }), (steps) => {
         const queue = new MessageQueue();
         const taken: number[] = [];
+        let lost = 0;
         const left: CascadedMessage[] = [];
         let seq = 0;
         const sent = () => {
@@ -37,13 +40,17 @@ describe('invariant 1: order', () => {
         for (const each of steps) {
           if (each.type === 'add') {
             seq += 1;
-            if (queue.add(message(seq, each.reliable), each.bytes) && each.reliable) taken.push(seq);
+            const added = queue.add(message(seq, each.reliable), each.bytes);
+            if (added && each.reliable) taken.push(seq);
+            if (!added && each.reliable) lost = seq;
           } else if (each.type === 'sent') sent();
           else queue.dropLossy();
         }
         while (sent());
         expect(seqs(left)).toEqual(seqs(left).toSorted((a, b) => a - b));
-        expect(seqs(left.filter(({ reliable }) => reliable))).toEqual(taken);
+        expect(seqs(left.filter((each) => each.reliable && each.message))).toEqual(taken);
+        // Invariant 4: whoever got the newest mark knows of everything that was lost.
+        expect(left.findLast((each) => each.message === null)?.seq ?? 0).toBe(lost);
         expect(queue.length).toBe(0);
       }),
     );
@@ -79,6 +86,42 @@ describe('invariant 2: bounds', () => {
     large.add(message(1), 300_000);
     large.add(message(2), 10);
     expect(seqs(large.batch())).toEqual([1]);
+  });
+});
+
+describe('invariant 4: marks', () => {
+  it('one stands where several were refused in a row, and one more where it goes on after others', () => {
+    const queue = new MessageQueue();
+    queue.add(message(1), 2 * 1024 * 1024 - 10);
+    for (const seq of [2, 3]) expect(queue.add(message(seq), 100)).toBe(false);
+    expect(queue.add(message(4), 10)).toBe(true);
+    for (const seq of [5, 6]) expect(queue.add(message(seq), 100)).toBe(false);
+    queue.confirm(queue.batch());
+    expect(queue.batch()).toEqual([mark(3), message(4), mark(6)]);
+  });
+
+  it('that is under way does not hide what is lost meanwhile', () => {
+    const queue = new MessageQueue();
+    queue.add(message(1), 2 * 1024 * 1024);
+    queue.add(message(2), 10);
+    queue.confirm(queue.batch());
+    const under = queue.batch();
+    expect(under).toEqual([mark(2)]);
+    queue.add(message(3), 3 * 1024 * 1024);
+    queue.confirm(under);
+    expect(queue.batch()).toEqual([mark(3)]);
+  });
+
+  it('stands before the rest where a batch was given up that had reliable messages', () => {
+    const queue = new MessageQueue();
+    for (const seq of [1, 2]) queue.add(message(seq), 10);
+    queue.add(message(3, false), 10);
+    const batch = queue.batch();
+    queue.add(message(4, false), 10);
+    expect(queue.giveUp(batch)).toBe(3);
+    expect(queue.batch()).toEqual([mark(2), message(4, false)]);
+    expect(queue.giveUp(queue.batch())).toBe(1);
+    expect(queue.batch()).toEqual([mark(2)]);
   });
 });
 

@@ -1,6 +1,6 @@
-import type { ControlParams } from '@mediaserver/contracts';
+import { MAX_CASCADED_MESSAGES, type ControlParams } from '@mediaserver/contracts';
 
-/** A message on its way to another node. */
+/** A message on its way to another node, or (`message: null`) the mark that reliable ones were lost here. */
 export type CascadedMessage = ControlParams<'cascade.messages'>['messages'][number];
 
 /** What waits for one node at most; some minutes of a busy chat. */
@@ -8,7 +8,7 @@ const MAX_WAITING = { messages: 2_000, bytes: 2 * 1024 * 1024 };
 /** Messages of lossy channels are late already when so many wait. */
 const MAX_LOSSY_WAITING = 200;
 /** One call carries at most this; a single message always fits. */
-const MAX_BATCH = { messages: 256, bytes: 256 * 1024 };
+const MAX_BATCH = { messages: MAX_CASCADED_MESSAGES, bytes: 256 * 1024 };
 
 interface Waiting {
   readonly message: CascadedMessage;
@@ -21,7 +21,8 @@ interface Waiting {
  * Invariants:
  * 1. They leave in the order they came in; only lossy ones are ever taken from the middle.
  * 2. It is bounded; what does not fit is refused, so that a gap is never followed by what came before it.
- * 3. A batch stays until it is confirmed, so that it can be sent again.
+ * 3. A batch stays until it is confirmed or given up, so that it can be sent again.
+ * 4. Where reliable messages were refused or given up there is a mark, which the other node is told like a message.
  */
 export class MessageQueue {
   #waiting: Waiting[] = [];
@@ -34,11 +35,20 @@ export class MessageQueue {
   /** @returns whether there was room for it. */
   add(message: CascadedMessage, bytes: number): boolean {
     const { length } = this.#waiting;
-    if (length >= MAX_WAITING.messages || this.#bytes + bytes > MAX_WAITING.bytes) return false;
     if (!message.reliable && length >= MAX_LOSSY_WAITING) return false;
+    if (length >= MAX_WAITING.messages || this.#bytes + bytes > MAX_WAITING.bytes) {
+      if (message.reliable) this.#markGap(message.seq);
+      return false;
+    }
     this.#waiting.push({ message, bytes });
     this.#bytes += bytes;
     return true;
+  }
+
+  /** One mark stands for all that is lost in a row. It takes the newest `seq`: the earlier may be under way already. */
+  #markGap(seq: number): void {
+    if (this.#waiting.at(-1)?.message.message === null) this.#waiting.pop();
+    this.#waiting.push(gapAt(seq));
   }
 
   /** The oldest messages, as many as one call carries; empty if none waits. */
@@ -57,6 +67,14 @@ export class MessageQueue {
     if (last) this.#keep(({ message }) => message.seq > last.seq);
   }
 
+  /** Takes out what a batch held, which the other node will never have. @returns how many messages are lost. */
+  giveUp(batch: readonly CascadedMessage[]): number {
+    this.confirm(batch);
+    const last = batch.findLast(({ reliable }) => reliable);
+    if (last) this.#waiting.unshift(gapAt(last.seq));
+    return batch.filter(({ message }) => message !== null).length;
+  }
+
   /** Takes out the messages of lossy channels. @returns how many there were. */
   dropLossy(): number {
     const before = this.#waiting.length;
@@ -68,4 +86,8 @@ export class MessageQueue {
     this.#waiting = this.#waiting.filter(isKept);
     this.#bytes = this.#waiting.reduce((sum, { bytes }) => sum + bytes, 0);
   }
+}
+
+function gapAt(seq: number): Waiting {
+  return { message: { seq, reliable: true, to: null, message: null }, bytes: 0 };
 }

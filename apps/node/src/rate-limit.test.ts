@@ -23,3 +23,13 @@ it('limits bytes too, and a message that does not pass costs nothing', () => {
   expect(limit.take(100, 100)).toBe(true);
   expect(limit.take(0, 100)).toBe(true);
 });
+
+it('what passes in any case is owed, up to one burst', () => {
+  const limit = new RateLimit(limits, 0);
+  limit.charge(700, 0);
+  expect(limit.take(1, 199)).toBe(false);
+  expect(limit.take(1, 202)).toBe(true);
+  limit.charge(1_000_000, 202);
+  expect(limit.take(1, 701)).toBe(false);
+  expect(limit.take(1, 704)).toBe(true);
+});

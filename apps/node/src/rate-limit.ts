@@ -1,6 +1,6 @@
 /**
  * Two token buckets: one of messages, one of their bytes. A message is taken if both have enough.
- * Each fills at its rate and holds at most its burst.
+ * Each fills at its rate, holds at most its burst and owes at most as much.
  */
 export class RateLimit {
   readonly #limits: RateLimits;
@@ -18,14 +18,25 @@ export class RateLimit {
 
   /** @returns whether one message of so many bytes may pass now; if not, nothing is taken. */
   take(bytes: number, now: number): boolean {
-    const seconds = (now - this.#at) / 1000;
-    this.#at = now;
-    this.#messages = filled(this.#messages, this.#limits.messages, seconds);
-    this.#bytes = filled(this.#bytes, this.#limits.bytes, seconds);
+    this.#fill(now);
     if (this.#messages < 1 || this.#bytes < bytes) return false;
     this.#messages -= 1;
     this.#bytes -= bytes;
     return true;
+  }
+
+  /** Counts one message that passes in any case; what is lacking is owed, and nothing else passes meanwhile. */
+  charge(bytes: number, now: number): void {
+    this.#fill(now);
+    this.#messages = Math.max(-this.#limits.messages.burst, this.#messages - 1);
+    this.#bytes = Math.max(-this.#limits.bytes.burst, this.#bytes - bytes);
+  }
+
+  #fill(now: number): void {
+    const seconds = (now - this.#at) / 1000;
+    this.#at = now;
+    this.#messages = filled(this.#messages, this.#limits.messages, seconds);
+    this.#bytes = filled(this.#bytes, this.#limits.bytes, seconds);
   }
 }
 

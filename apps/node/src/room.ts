@@ -261,9 +261,18 @@ export class Room implements UserOwner, MemberNodeOwner {
     for (const other of this.#others.values()) other.outbox.add(cascaded, bytes);
   }
 
-  /** Messages that users of another node sent; they go to users here only. */
+  /**
+   * Messages that users of another node sent; they go to users here only.
+   *
+   * @throws ProblemError `room_not_hosted` for a node that said no hello or left, and for another process of it
+   */
   receiveMessages(from: RoomMember, messages: readonly CascadedMessage[]): void {
-    for (const message of this.#otherOf(from).takeNew(messages)) this.#data.deliver(message);
+    const other = this.#others.get(from.nodeId);
+    if (other?.member.bootId !== from.bootId) throw new ProblemError('room_not_hosted', 'the node is not of this room');
+    for (const { reliable, to, message } of other.takeNew(messages)) {
+      if (message) this.#data.deliver({ reliable, to, message });
+      else this.#data.closeAll('messages of another node were lost on their way here');
+    }
   }
 
   // ── Other nodes ──────────────────────────────────────────────────────────────────────────────

@@ -3,7 +3,8 @@
  *
  * A client writes {@link clientMessageSchema}, the server writes {@link dataMessageSchema} on the channel of the same
  * label or, to whoever sent something it could not take, {@link messageErrorSchema}. Limits of a session: 30 messages
- * and 64 KiB a second, with bursts of 100 and 256 KiB.
+ * and 16 KiB a second, with bursts of 100 and 64 KiB. Of all sessions of a room together, for each channel: 500
+ * messages and 32 KiB a second, with bursts of 2,000 and 256 KiB on each node.
  */
 import { z } from 'zod';
 import { userIdSchema } from '../identifiers.ts';
@@ -13,8 +14,9 @@ import type { DataChannel } from './media.ts';
 export const MAX_DATA_MESSAGE_BYTES = 16 * 1024;
 
 /**
- * `server` delivers everything in order, or closes for a client that leaves more than 512 KiB untaken; `server-lossy`
- * drops what is late (cursors, typing, levels).
+ * `server` delivers everything in order, or closes: for a client that leaves more than 512 KiB untaken, and where
+ * messages of another node were lost. Both channels close then, and come anew with `resume` and `reset: "all"`.
+ * `server-lossy` drops what is late (cursors, typing, levels).
  */
 export const dataChannels = [
   { label: 'server', id: 0, ordered: true },

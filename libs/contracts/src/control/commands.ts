@@ -21,6 +21,9 @@ import { nodeDescriptorSchema } from '../records/node-record.ts';
 import { roomRecordSchema, sessionRecordSchema } from '../records/room-record.ts';
 import { fenceSchema } from './fence.ts';
 
+/** One `cascade.messages` carries at most so many. */
+export const MAX_CASCADED_MESSAGES = 256;
+
 /** How one node finds another that carries the same room. */
 export const roomMemberSchema = nodeDescriptorSchema.pick({ nodeId: true, bootId: true, controlUrl: true });
 export type RoomMember = z.infer<typeof roomMemberSchema>;
@@ -147,14 +150,17 @@ const commands = {
     params: z.object({
       ...roomRef,
       from: roomMemberSchema,
-      messages: z.array(
-        z.object({
-          seq: z.number().int(),
-          reliable: z.boolean(),
-          to: z.array(z.string()).nullable(),
-          message: dataMessageSchema,
-        }),
-      ),
+      messages: z
+        .array(
+          z.object({
+            seq: z.number().int(),
+            reliable: z.boolean(),
+            to: z.array(z.string()).nullable(),
+            /** null: reliable messages were lost here, so nobody's reliable channel is without a gap any more. */
+            message: dataMessageSchema.nullable(),
+          }),
+        )
+        .max(MAX_CASCADED_MESSAGES),
     }),
     result: z.object({}),
   },
