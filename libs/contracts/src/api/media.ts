@@ -59,7 +59,9 @@ export const publishRequestSchema = z.strictObject({
     .array(publishTrackSchema)
     .max(64)
     .default([])
-    .describe('One for each media section of the offer that sends, those that sent before too; a section without one is `missing_track`.'),
+    .describe(
+      'One for each media section of the offer that sends, those that sent before too; a section without one is `missing_track`.',
+    ),
   generation: z
     .number()
     .int()

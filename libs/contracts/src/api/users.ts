@@ -21,7 +21,7 @@ export type ClientProfileName = (typeof clientProfileNames)[number];
 export const clientProfileSchema = z
   .enum(clientProfileNames)
   .describe(
-    '`standard`: libwebrtc (browsers, Android, iOS), Firefox, Pion, aiortc. `grow`: GStreamer `webrtcbin`, which takes neither a media section over for another track nor new ICE credentials in an offer. Without it the SDP of the client says which it is.',
+    '`standard`: libwebrtc (browsers, Android, iOS), Firefox. `grow`: GStreamer `webrtcbin`, which takes neither a media section over for another track nor new ICE credentials in an offer. Without it the SDP of the client says which it is; of libdatachannel say `grow`.',
   );
 
 export const joinRequestSchema = z.strictObject({
