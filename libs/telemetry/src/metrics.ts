@@ -101,7 +101,7 @@ export function createNodeMetrics() {
     ),
     dataSessionsClosed: counter(
       'data_sessions_closed_total',
-      'Sessions that lost their data channels: too slow, or sending far too much',
+      'Sessions that lost their data channels: too slow, sending far too much, or messages of another node were lost',
     ),
     negotiationFailures: new Counter({
       name: 'mediaserver_node_negotiation_failures_total',
