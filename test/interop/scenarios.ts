@@ -261,6 +261,14 @@ export const scenarios: readonly Scenario[] = [
       await flows(stage, 'client', CAMERA);
       const after = await trackOf(stage, 'client', 'camera');
       if (after?.producerId !== before?.producerId) throw new Error('it has another producer now');
+      // A new PeerConnection must not switch on what the user switched off.
+      await stage.client.setPaused('camera', true);
+      await stage.client.restart();
+      await flows(stage, 'client', MICROPHONE);
+      if ((await receivedFrom(stage, 'client', 'camera')) !== undefined)
+        throw new Error('the camera came back by itself');
+      await stage.client.setPaused('camera', false);
+      await flows(stage, 'client', CAMERA);
     },
   },
   {

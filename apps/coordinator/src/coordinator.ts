@@ -487,6 +487,7 @@ export function pickSession(
   // One that is being replaced may still be on record for a moment; it is not current any more.
   const current = room.spec.onSecondDevice === 'allow' ? sessions : [newest];
   const session = sessionId === undefined ? newest : current.find((session) => session.sessionId === sessionId);
+  if (!session && room.spec.onSecondDevice === 'allow') throw new ProblemError('session_gone');
   if (!session) throw new ProblemError('stale_session', 'the user is in with another session');
   return { room, session };
 }

@@ -77,7 +77,8 @@
  * @property {boolean} [dtx]
  * @property {number} [maxBitrate] bit/s
  *
- * @typedef {{ track: MediaStreamTrack, options: SendOptions, transceiver: RTCRtpTransceiver | null }} Sending
+ * @typedef {{ track: MediaStreamTrack, options: SendOptions, transceiver: RTCRtpTransceiver | null,
+ *   paused?: boolean }} Sending
  * @typedef {{ info: TrackInfo, track: MediaStreamTrack, shown: boolean }} Received
  */
 
@@ -263,9 +264,11 @@ export class CallClient {
    */
   setPaused(source, paused) {
     return this.#serially(async () => {
-      const transceiver = this.#sending.get(source)?.transceiver;
-      if (!transceiver) throw new Error(`${source} is not sent`);
-      transceiver.direction = paused ? 'inactive' : 'sendonly';
+      const sending = this.#sending.get(source);
+      if (!sending?.transceiver) throw new Error(`${source} is not sent`);
+      // Kept: a new PeerConnection must not switch on what the user switched off.
+      sending.paused = paused;
+      sending.transceiver.direction = directionOf(sending);
       await this.#publish();
     });
   }
@@ -278,12 +281,12 @@ export class CallClient {
     if (idle?.transceiver && idle.track.kind === track.kind && idle.options.encodings === options.encodings) {
       this.#idle.delete(source);
       await idle.transceiver.sender.replaceTrack(track);
-      idle.transceiver.direction = 'sendonly';
+      idle.transceiver.direction = directionOf(sending);
       sending.transceiver = idle.transceiver;
       return;
     }
     sending.transceiver = pc.addTransceiver(track, {
-      direction: 'sendonly',
+      direction: directionOf(sending),
       // A copy, since some browsers write into what they are given.
       ...(encodings.length > 0 ? { sendEncodings: structuredClone(encodings) } : {}),
     });
@@ -771,6 +774,9 @@ export class CallClient {
     }
   }
 }
+
+/** @param {Sending} sending @returns {RTCRtpTransceiverDirection} */
+const directionOf = ({ paused }) => (paused ? 'inactive' : 'sendonly');
 
 /** What this browser can receive, in its own words: an offer that is never used. */
 async function receiveCapabilities() {

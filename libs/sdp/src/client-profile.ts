@@ -33,8 +33,9 @@ export const clientProfiles: Readonly<Record<ClientProfileName, ClientProfile>> 
 };
 
 /**
- * Which profile fits who wrote this SDP. libwebrtc, Firefox, Pion and aiortc all write `a=msid-semantic` or
- * `a=extmap-allow-mixed`; webrtcbin writes neither. Who is not known gets `grow`, which every client understands.
+ * Which profile fits who wrote this SDP. libwebrtc and Firefox (proven live), Pion and aiortc (by what they are known to
+ * write) have `a=msid-semantic` or `a=extmap-allow-mixed`; webrtcbin has neither. Who is not known gets `grow`, which
+ * every client understands.
  *
  * @throws SdpError if the text is not SDP
  */

@@ -3,6 +3,7 @@ package com.example.call;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -124,6 +125,7 @@ public final class CallClient {
   /** By source, in the order of sections. Never {@code pub.getTransceivers()}: it disposes of what it gave out before. */
   private final Map<String, RtpTransceiver> senders = new LinkedHashMap<>();
   private final Map<String, String> trackIds = new LinkedHashMap<>();
+  private final Set<String> paused = new HashSet<>();
 
   private PeerConnection sub;
   /** Of the offer that was applied last. */
@@ -217,6 +219,7 @@ public final class CallClient {
       for (String source : sources) {
         sending.remove(source);
         trackIds.remove(source);
+        paused.remove(source);
         RtpTransceiver transceiver = senders.remove(source);
         if (transceiver != null) transceiver.stopStandard();
       }
@@ -229,9 +232,16 @@ public final class CallClient {
     return run(() -> {
       RtpTransceiver transceiver = senders.get(source);
       if (transceiver == null) throw new IllegalStateException(source + " is not sent");
-      transceiver.setDirection(paused ? RtpTransceiverDirection.INACTIVE : RtpTransceiverDirection.SEND_ONLY);
+      // Kept: a new PeerConnection must not switch on what the user switched off.
+      if (paused) this.paused.add(source);
+      else this.paused.remove(source);
+      transceiver.setDirection(directionOf(source));
       publish(null);
     });
+  }
+
+  private RtpTransceiverDirection directionOf(String source) {
+    return paused.contains(source) ? RtpTransceiverDirection.INACTIVE : RtpTransceiverDirection.SEND_ONLY;
   }
 
   /** Mutes without SDP: silence at once, and everybody is told. The track stays, so that unmuting is instant. */
@@ -247,7 +257,7 @@ public final class CallClient {
   private void addSender(LocalTrack track) {
     // What is in one stream is kept in sync.
     List<String> streams = List.of(track.source().startsWith("screen") ? "screen" : "person");
-    RtpTransceiverInit init = new RtpTransceiverInit(RtpTransceiverDirection.SEND_ONLY, streams, track.encodings());
+    RtpTransceiverInit init = new RtpTransceiverInit(directionOf(track.source()), streams, track.encodings());
     senders.put(track.source(), pub.addTransceiver(track.track(), init));
   }
 

@@ -86,6 +86,7 @@ final class CallClient: NSObject {
     /// By source.
     private var senders: [String: RTCRtpTransceiver] = [:]
     private var trackIds: [String: String] = [:]
+    private var paused: Set<String> = []
 
     private var sub: RTCPeerConnection?
     /// Of the offer that was applied last.
@@ -176,6 +177,8 @@ final class CallClient: NSObject {
         try await serially {
             guard let transceiver = self.senders[source] else { return }
             var problem: NSError?
+            // Kept: a new PeerConnection must not switch on what the user switched off.
+            if paused { self.paused.insert(source) } else { self.paused.remove(source) }
             transceiver.setDirection(paused ? .inactive : .sendOnly, error: &problem)
             if let problem { throw problem }
             try await self.publish()
@@ -191,7 +194,7 @@ final class CallClient: NSObject {
 
     private func addSender(_ track: LocalTrack) {
         let options = RTCRtpTransceiverInit()
-        options.direction = .sendOnly
+        options.direction = paused.contains(track.source) ? .inactive : .sendOnly
         options.streamIds = [track.source.hasPrefix("screen") ? "screen" : "person"] // What is in one stream is kept in sync.
         options.sendEncodings = track.encodings
         senders[track.source] = pub?.addTransceiver(with: track.track, init: options)
@@ -200,6 +203,7 @@ final class CallClient: NSObject {
     private func forget(_ source: String) {
         sending.removeAll { $0.source == source }
         trackIds[source] = nil
+        paused.remove(source)
         senders.removeValue(forKey: source)?.stopInternal()
     }
 
