@@ -338,7 +338,7 @@ describe('codecs', () => {
     expect(again(3, 'L3T3_KEY').plan.actions.map(({ type }) => type)).toEqual(['closeProducer', 'produce']);
   });
 
-  test('AV1 with spatial layers is refused: Chromium would show a frozen picture; with temporal ones it is taken', () => {
+  test('case 70: AV1 with spatial layers is refused: Chromium would show a frozen picture; with temporal ones it is taken', () => {
     const text = chromium('11-av1-only');
     const statusOf = (scalabilityMode: string, codec: 'AV1' | 'VP9' = 'AV1', sdp = text) => {
       const tracks = tracksOf(sdp).map(({ mid, source }): PublishTrack => ({ mid, source, scalabilityMode, codec }));
