@@ -54,5 +54,5 @@ export async function openWrtc(backendUrl: string): Promise<OpenClient> {
   Object.assign(globalThis, { RTCPeerConnection, RTCRtpSender, RTCRtpReceiver });
   const feeds = new WrtcFeeds();
   const client = new RecipeClient(backendUrl, feeds);
-  return { client, version: `@roamhq/wrtc ${wrtcPackage.version}, libwebrtc M98`, close: async () => feeds.stop() };
+  return { client, version: `@roamhq/wrtc ${wrtcPackage.version}, libwebrtc M106`, close: async () => feeds.stop() };
 }

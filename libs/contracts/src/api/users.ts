@@ -40,7 +40,12 @@ export const joinRequestSchema = z.strictObject({
     ),
   publish: publishRequestSchema.optional().describe('What the user sends from the start; later by `publish`'),
   subscribe: subscribeModeSchema.default('all').describe('What the user receives of present and later tracks'),
-  data: z.boolean().default(true).describe('Whether the session gets data channels, if its client can have them'),
+  data: z
+    .boolean()
+    .default(true)
+    .describe(
+      'Whether the session gets data channels, if its client can have them. Without them it neither sends nor gets messages; `permissions` say nothing of messages',
+    ),
   clientProfile: clientProfileSchema.optional(),
 });
 export type JoinRequest = z.infer<typeof joinRequestSchema>;
