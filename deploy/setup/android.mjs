@@ -3,18 +3,19 @@
 //
 //   npm run check:android
 //
-// Needs a JDK and, the first time, Maven Central (187 MB); MAVEN_CENTRAL names a mirror.
+// Needs a JDK, Maven and, the first time, Maven Central or a mirror of it (187 MB).
 import { createHash } from 'node:crypto';
-import { createWriteStream, existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import process from 'node:process';
-import { Readable, Transform } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
 import { install } from './apt.mjs';
 import { CACHE, ROOT, endRunning, findProgram, run, withLock } from './machine.mjs';
 import { Progress, SetupError, complain, confirm } from './ui.mjs';
 
-const MAVEN = process.env.MAVEN_CENTRAL || 'https://repo.maven.apache.org/maven2';
+/** Downloads by Maven, which knows the mirrors of a closed network (`~/.m2/settings.xml`). */
+const COPY = 'org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy';
+/** Debian's packages by the program they bring. */
+const PACKAGES = { javac: 'default-jdk-headless', mvn: 'maven' };
 const DIR = path.join(CACHE, 'android');
 const RECIPE = path.join(ROOT, 'libs/sdp/recipes/android');
 /** Language and library of Android 14; what is newer would compile here and fail on a phone. */
@@ -24,12 +25,12 @@ const JAVA_RELEASE = '17';
 const LIBRARIES = [
   {
     file: 'android-144.7559.14.aar',
-    folder: 'io/github/webrtc-sdk/android/144.7559.14',
+    artifact: 'io.github.webrtc-sdk:android:144.7559.14:aar',
     sha256: '44c243bb0c6ac5b0a4425e6211f7994b0d60df3cf2f5721c20c6a88aa1a68f64',
   },
   {
     file: 'android-all-14-robolectric-10818077.jar',
-    folder: 'org/robolectric/android-all/14-robolectric-10818077',
+    artifact: 'org.robolectric:android-all:14-robolectric-10818077:jar',
     sha256: '6be2218c6a53fe3c57bc22ebdc723edcb7270a8a6f187545708aa5c0ed813977',
   },
 ];
@@ -51,55 +52,34 @@ async function main() {
 }
 
 async function provideJdk(progress) {
-  if (findProgram('javac')) return;
-  if (!(await confirm('This needs a JDK: install default-jdk-headless?'))) throw new SetupError('there is no JDK');
-  await install(['default-jdk-headless'], progress, `install a JDK ${JAVA_RELEASE} or newer yourself`);
+  const missing = Object.entries(PACKAGES).flatMap(([program, name]) => (findProgram(program) ? [] : [name]));
+  if (missing.length === 0) return;
+  if (!(await confirm(`This needs ${missing.join(' and ')}: install?`)))
+    throw new SetupError('there is no JDK or Maven');
+  await install(missing, progress, `install a JDK ${JAVA_RELEASE} or newer and Maven yourself`);
 }
 
 /** @returns {Promise<string>} the file, whose content is what its hash says */
-async function fetchLibrary({ file, folder, sha256 }, progress) {
+async function fetchLibrary({ artifact, file, sha256 }, progress) {
   const target = path.join(DIR, file);
   if (existsSync(target)) return target;
   mkdirSync(DIR, { recursive: true });
-  const url = `${MAVEN}/${folder}/${file}`;
-  const part = `${target}.part-${process.pid}`;
-  const hash = createHash('sha256');
-  let bytes = 0;
-  const count = new Transform({
-    transform(chunk, _encoding, done) {
-      hash.update(chunk);
-      bytes += chunk.length;
-      progress.update(`downloading ${file}: ${Math.round(bytes / 1e6)} MB`);
-      done(null, chunk);
-    },
-  });
+  const part = mkdtempSync(path.join(DIR, 'download-'));
   try {
-    await pipeline(Readable.fromWeb(await open(url)), count, createWriteStream(part));
-    const got = hash.digest('hex');
-    if (got !== sha256) throw new SetupError(`${url} is not what it was: its sha-256 is ${got}, not ${sha256}`);
-    renameSync(part, target);
+    progress.update(`downloading ${file}`);
+    await run('mvn', ['--batch-mode', '--quiet', COPY, `-Dartifact=${artifact}`, `-DoutputDirectory=${part}`]);
+    const downloaded = path.join(part, file);
+    const got = createHash('sha256').update(readFileSync(downloaded)).digest('hex');
+    if (got !== sha256) throw new SetupError(`${artifact} is not what it was: its sha-256 is ${got}, not ${sha256}`);
+    renameSync(downloaded, target);
   } catch (error) {
-    if (error instanceof SetupError) throw error;
-    throw unreachable(url, error);
+    if (error instanceof SetupError && error.output)
+      complain(error.output.trimEnd().split('\n').slice(0, 5).join('\n'));
+    throw error;
   } finally {
-    rmSync(part, { force: true });
+    rmSync(part, { recursive: true, force: true });
   }
   return target;
-}
-
-async function open(url) {
-  // A closed network often swallows packets instead of refusing them.
-  const connecting = new AbortController();
-  const impatient = setTimeout(() => connecting.abort(new Error('no answer within 10 seconds')), 10_000);
-  const signal = AbortSignal.any([connecting.signal, AbortSignal.timeout(10 * 60_000)]);
-  const response = await fetch(url, { signal }).finally(() => clearTimeout(impatient));
-  if (!response.ok || !response.body) throw new SetupError(`${url} answered ${response.status}`);
-  return response.body;
-}
-
-function unreachable(url, error) {
-  const cause = error.cause?.code ?? error.cause?.message ?? error.code ?? error.message;
-  return new SetupError(`${url} cannot be had (${cause}): check the network, or name a mirror in MAVEN_CENTRAL`);
 }
 
 async function compile(webrtc, framework) {
