@@ -51,6 +51,17 @@ async function newRoom(spec: object = { placement: { strategy: 'spread' } }): Pr
   await api.call('POST', '/rooms', { roomId, ...spec });
 }
 
+/** An offer that was not pushed to the user, or did not reach it. */
+const waitingOffer = (user: WrtcUser) =>
+  eventually('an offer waits', () => api.call<SubscribeOffer | null>('GET', `${user.path}/subscribe/offer`));
+
+/** Applies an offer; the answer is still to be sent. */
+async function answerBy({ sub }: WrtcUser, { sdp, negotiationId }: SubscribeOffer) {
+  await sub.setRemoteDescription({ type: 'offer', sdp });
+  await sub.setLocalDescription(await sub.createAnswer());
+  return { negotiationId, sdp: sub.localDescription?.sdp };
+}
+
 type JoinArguments = Parameters<typeof WrtcUser.join>;
 async function join(
   userId: string,
@@ -167,10 +178,8 @@ describe('resume after lost signalling', () => {
     webhooks.listeners.delete(boris.handleEvent);
     await anna.publish('camera');
     const path = `${boris.path}/subscribe`;
-    const lost = await eventually('an offer waits', () => api.call<SubscribeOffer | null>('GET', `${path}/offer`));
-    await boris.sub.setRemoteDescription({ type: 'offer', sdp: lost.sdp });
-    await boris.sub.setLocalDescription(await boris.sub.createAnswer());
-    const late = { negotiationId: lost.negotiationId, sdp: boris.sub.localDescription?.sdp };
+    const lost = await waitingOffer(boris);
+    const late = await answerBy(boris, lost);
 
     await boris.resume('none');
     expect(await api.refusal('PUT', `${path}/answer`, late)).toEqual(refused('stale_negotiation'));
@@ -187,14 +196,12 @@ describe('an answer whose response was lost', () => {
     webhooks.listeners.delete(boris.handleEvent);
     await anna.publish('camera');
     const path = `${boris.path}/subscribe`;
-    const first = await eventually('an offer waits', () => api.call<SubscribeOffer | null>('GET', `${path}/offer`));
+    const first = await waitingOffer(boris);
     await anna.publish('screen');
     // Answers once the screen has arrived; it goes into the offer after this one.
     const waiting = await api.call<SubscribeResult>('POST', path, { add: ['anna:screen'] });
     expect(waiting.offer).toEqual(first);
-    await boris.sub.setRemoteDescription({ type: 'offer', sdp: first.sdp });
-    await boris.sub.setLocalDescription(await boris.sub.createAnswer());
-    const answer = { negotiationId: first.negotiationId, sdp: boris.sub.localDescription?.sdp };
+    const answer = await answerBy(boris, first);
 
     const once = await api.call<SubscribeAnswerResult>('PUT', `${path}/answer`, answer);
     const again = await api.call<SubscribeAnswerResult>('PUT', `${path}/answer`, answer);
