@@ -55,6 +55,16 @@ async function newRoom(spec: object = { placement: { strategy: 'spread' } }): Pr
 const waitingOffer = (user: WrtcUser) =>
   eventually('an offer waits', () => api.call<SubscribeOffer | null>('GET', `${user.path}/subscribe/offer`));
 
+/** Anna adds her camera, and boris does not hear of the offer. */
+async function unheardCamera(): Promise<{ anna: WrtcUser; boris: WrtcUser }> {
+  await newRoom();
+  const anna = await join('anna', ['microphone']);
+  const boris = await join('boris');
+  webhooks.listeners.delete(boris.handleEvent);
+  await anna.publish('camera');
+  return { anna, boris };
+}
+
 /** Applies an offer; the answer is still to be sent. */
 async function answerBy({ sub }: WrtcUser, { sdp, negotiationId }: SubscribeOffer) {
   await sub.setRemoteDescription({ type: 'offer', sdp });
@@ -151,12 +161,8 @@ describe('ICE restart', () => {
 
 describe('resume after lost signalling', () => {
   it('brings the offer that did not arrive', async () => {
-    await newRoom();
-    const anna = await join('anna', ['microphone']);
-    const boris = await join('boris');
-    webhooks.listeners.delete(boris.handleEvent);
-    await anna.publish('camera');
-    await eventually('an offer waits', () => api.call('GET', `${boris.path}/subscribe/offer`));
+    const { boris } = await unheardCamera();
+    await waitingOffer(boris);
     const before = await readRoom();
     const resumed = await boris.resume('none');
     expect(resumed.user.sessionId).toBe(boris.sessionId);
@@ -172,11 +178,7 @@ describe('resume after lost signalling', () => {
   });
 
   it('mends an answer that did not arrive', async () => {
-    await newRoom();
-    const anna = await join('anna', ['microphone']);
-    const boris = await join('boris');
-    webhooks.listeners.delete(boris.handleEvent);
-    await anna.publish('camera');
+    const { boris } = await unheardCamera();
     const path = `${boris.path}/subscribe`;
     const lost = await waitingOffer(boris);
     const late = await answerBy(boris, lost);
@@ -190,11 +192,7 @@ describe('resume after lost signalling', () => {
 
 describe('an answer whose response was lost', () => {
   it('gets the next offer when it comes again', async () => {
-    await newRoom();
-    const anna = await join('anna', ['microphone']);
-    const boris = await join('boris');
-    webhooks.listeners.delete(boris.handleEvent);
-    await anna.publish('camera');
+    const { anna, boris } = await unheardCamera();
     const path = `${boris.path}/subscribe`;
     const first = await waitingOffer(boris);
     await anna.publish('screen');
